@@ -1,0 +1,154 @@
+//! The one error of this crate.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::codec::npy::NpyFault;
+use crate::codec::safetensors::SafetensorsFault;
+use crate::tensor::TensorFault;
+
+/// What went wrong with a file, a directory or a tensor.
+///
+/// The text of an error is complete: it holds the path and the cause, so `source()` is empty and
+/// printing a chain says nothing twice. Match on the variant to reach the cause as a value.
+///
+/// ```
+/// use espalier_checkpoint::{Error, read_safetensors};
+/// let error = read_safetensors("no/such/file.safetensors").unwrap_err();
+/// assert!(matches!(&error, Error::Io { .. }));
+/// assert!(error.to_string().contains("no/such/file.safetensors"));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused an action on a path.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    Io {
+        /// The file or directory acted upon.
+        path: PathBuf,
+        /// What was tried.
+        action: Action,
+        /// What the operating system answered.
+        cause: io::Error,
+    },
+    /// A file was needed and the path is a directory, a device, a pipe or a socket.
+    #[error("{} is not a regular file: give the path of a file", path.display())]
+    NotAFile {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// A directory was needed and the path is something else.
+    #[error("{} exists and is not a directory: move it away or choose another path", path.display())]
+    NotADirectory {
+        /// The path given, or the part of it that is in the way.
+        path: PathBuf,
+    },
+    /// A path to write to ends in no file name, such as `..` or `/`.
+    #[error("{} names no file: end the path with a file name", path.display())]
+    NoFileName {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// Symbolic links lead in a circle, or through too many steps.
+    #[error("{} leads through more than {limit} symbolic links: point it at a file", path.display())]
+    SymlinkLoop {
+        /// The path given.
+        path: PathBuf,
+        /// The most links that are followed.
+        limit: usize,
+    },
+    /// The file is not an acceptable safetensors file, or cannot be written as one.
+    #[error("{}: not a valid safetensors file: {cause}", path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: SafetensorsFault,
+    },
+    /// The file is not an acceptable npy file, or cannot be written as one.
+    #[error("{}: not a valid npy file: {cause}", path.display())]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: NpyFault,
+    },
+    /// A tensor cannot be made or converted.
+    #[error("tensor {name:?}: {cause}")]
+    Tensor {
+        /// The tensor's name.
+        name: String,
+        /// What is wrong with it.
+        cause: TensorFault,
+    },
+    /// A checkpoint already holds a tensor of that name.
+    #[error(
+        "the checkpoint already holds a tensor {name:?}: remove it first or choose another name"
+    )]
+    DuplicateName {
+        /// The name that was given twice.
+        name: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path, action: Action, cause: io::Error) -> Self {
+        Self::Io {
+            path: path.to_path_buf(),
+            action,
+            cause,
+        }
+    }
+}
+
+/// What was tried when the operating system refused.
+///
+/// ```
+/// assert_eq!(espalier_checkpoint::Action::Open.to_string(), "open");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Ask for the length, kind or mode of a path.
+    Inspect,
+    /// Open a file or directory.
+    Open,
+    /// Read from a file.
+    Read,
+    /// Create a directory.
+    CreateDirectory,
+    /// Create a temporary file in a directory.
+    CreateTemporary,
+    /// Remove a temporary file from a directory.
+    RemoveTemporary,
+    /// Write the contents that are to become a file.
+    Write,
+    /// Give a new file the mode of the one it replaces.
+    SetMode,
+    /// Bring a file's contents to the disk.
+    Sync,
+    /// Put the new file in the place of the old.
+    Rename,
+    /// Bring a directory's entries to the disk. The new file is in place at that time, but may be
+    /// lost if the machine stops.
+    SyncDirectory,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inspect => "inspect",
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::CreateDirectory => "create the directory",
+            Self::CreateTemporary => "create a temporary file in",
+            Self::RemoveTemporary => "remove a temporary file from",
+            Self::Write => "write",
+            Self::SetMode => "keep the mode of",
+            Self::Sync => "bring to the disk",
+            Self::Rename => "replace",
+            Self::SyncDirectory => "bring to the disk the directory",
+        })
+    }
+}

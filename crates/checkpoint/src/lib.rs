@@ -1,0 +1,53 @@
+//! Bytes to named tensors and back: checkpoint files for espalier, read safely and written
+//! atomically.
+//!
+//! A [`Checkpoint`] is an ordered list of [`NamedTensor`]s with unique names and a map of text
+//! metadata. The codecs turn files into checkpoints and checkpoints into files:
+//!
+//! | format | read | write |
+//! | --- | --- | --- |
+//! | safetensors | [`read_safetensors`], [`read_safetensors_bytes`], [`read_safetensors_header`] | [`write_safetensors`] |
+//! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`] |
+//!
+//! Files are not trusted: every length, shape and offset is checked before anything is allocated
+//! from it, and what is wrong comes back as an [`Error`] that names the file, the tensor and the
+//! cause. Every file is written through [`write_atomically`], so that a reader sees the whole old
+//! file or the whole new one.
+//!
+//! # Example
+//!
+//! ```
+//! use espalier_checkpoint::{Checkpoint, NamedTensor, read_safetensors, write_safetensors};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! let path = dir.path().join("model.safetensors");
+//! let mut checkpoint = Checkpoint::new();
+//! checkpoint.push(NamedTensor::f32("fc.weight", vec![2, 2], &[1.0, 0.0, 0.0, 1.0])?)?;
+//! checkpoint.metadata.insert("format".into(), "pt".into());
+//! write_safetensors(&path, &checkpoint)?;
+//!
+//! let back = read_safetensors(&path)?;
+//! assert_eq!(back, checkpoint);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod atomic;
+mod checkpoint;
+mod codec;
+mod convert;
+mod dtype;
+mod error;
+mod source;
+mod tensor;
+
+pub use atomic::{check_writable_dir, write_atomically};
+pub use checkpoint::Checkpoint;
+pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy};
+pub use codec::safetensors::{
+    Header, SafetensorsFault, TensorHeader, read_safetensors, read_safetensors_bytes,
+    read_safetensors_header, write_safetensors,
+};
+pub use convert::Values;
+pub use dtype::Dtype;
+pub use error::{Action, Error};
+pub use tensor::{NamedTensor, TensorFault};

@@ -1,0 +1,351 @@
+//! One owned tensor with a name.
+
+use std::fmt;
+
+use crate::convert::{self, Values};
+use crate::dtype::{ByteLenFault, Dtype, checked_numel};
+use crate::error::Error;
+
+/// A tensor with a name, owned: type, shape, and its elements in C order as little-endian bytes.
+///
+/// The number of bytes always is what type and shape say. Two tensors are equal when name, type,
+/// shape and every bit are.
+///
+/// ```
+/// use espalier_checkpoint::{Dtype, NamedTensor};
+/// let weight = NamedTensor::f32("fc.weight", vec![1, 2], &[0.5, -0.5])?;
+/// assert_eq!((weight.name(), weight.dtype(), weight.shape()), ("fc.weight", Dtype::F32, &[1, 2][..]));
+/// assert_eq!((weight.numel(), weight.bytes().len()), (2, 8));
+/// # Ok::<(), espalier_checkpoint::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct NamedTensor {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    numel: usize,
+    bytes: Vec<u8>,
+}
+
+/// What is wrong with a tensor.
+///
+/// ```
+/// use espalier_checkpoint::{Dtype, Error, NamedTensor, TensorFault};
+/// let error = NamedTensor::new("w", Dtype::F32, vec![2], vec![0; 7]).unwrap_err();
+/// assert!(matches!(error, Error::Tensor { cause: TensorFault::ByteCount { needed: 8, found: 7, .. }, .. }));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorFault {
+    /// Type and shape ask for another number of bytes.
+    #[error("{dtype} {shape:?} takes {needed} bytes, found {found}")]
+    ByteCount {
+        /// The type.
+        dtype: Dtype,
+        /// The shape.
+        shape: Vec<usize>,
+        /// The bytes that type and shape take.
+        needed: usize,
+        /// The bytes given.
+        found: usize,
+    },
+    /// The shape asks for another number of elements.
+    #[error("shape {shape:?} holds {needed} elements, found {found}")]
+    ElementCount {
+        /// The shape.
+        shape: Vec<usize>,
+        /// The elements that the shape takes.
+        needed: usize,
+        /// The elements given.
+        found: usize,
+    },
+    /// The shape has more bytes than can be counted.
+    #[error("the size of {dtype} {shape:?} overflows: no memory holds it")]
+    Overflow {
+        /// The type.
+        dtype: Dtype,
+        /// The shape.
+        shape: Vec<usize>,
+    },
+    /// Elements smaller than a byte end within a byte.
+    #[error("{dtype} {shape:?} does not end at a whole byte: pad the shape")]
+    PartialByte {
+        /// The type.
+        dtype: Dtype,
+        /// The shape.
+        shape: Vec<usize>,
+    },
+    /// The type has no conversion to real numbers.
+    #[error(
+        "{dtype} has no conversion to floating point here: convert it to F16, BF16, F32 or F64 before"
+    )]
+    NoConversion {
+        /// The type.
+        dtype: Dtype,
+    },
+}
+
+impl NamedTensor {
+    /// A tensor of little-endian bytes in C order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if the shape overflows, or type and shape take another number of bytes.
+    ///
+    /// ```
+    /// use espalier_checkpoint::{Dtype, NamedTensor};
+    /// let tensor = NamedTensor::new("ids", Dtype::I16, vec![2], vec![1, 0, 2, 0])?;
+    /// assert_eq!(tensor.to_f32_vec()?, [1.0, 2.0]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn new(
+        name: impl Into<String>,
+        dtype: Dtype,
+        shape: Vec<usize>,
+        bytes: Vec<u8>,
+    ) -> Result<Self, Error> {
+        let name = name.into();
+        let counted = checked_numel(&shape)
+            .ok_or(ByteLenFault::Overflow)
+            .and_then(|numel| Ok((numel, dtype.byte_len(numel)?)));
+        let cause = match counted {
+            Ok((numel, needed)) if needed == bytes.len() => {
+                return Ok(Self {
+                    name,
+                    dtype,
+                    shape,
+                    numel,
+                    bytes,
+                });
+            }
+            Ok((_, needed)) => TensorFault::ByteCount {
+                dtype,
+                shape,
+                needed,
+                found: bytes.len(),
+            },
+            Err(ByteLenFault::Overflow) => TensorFault::Overflow { dtype, shape },
+            Err(ByteLenFault::PartialByte) => TensorFault::PartialByte { dtype, shape },
+        };
+        Err(Error::Tensor { name, cause })
+    }
+
+    /// A tensor of single-precision numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if the shape holds another number of elements.
+    ///
+    /// ```
+    /// use espalier_checkpoint::NamedTensor;
+    /// assert!(NamedTensor::f32("scale", vec![], &[2.0]).is_ok());
+    /// assert!(NamedTensor::f32("scale", vec![2], &[2.0]).is_err());
+    /// ```
+    pub fn f32(name: impl Into<String>, shape: Vec<usize>, values: &[f32]) -> Result<Self, Error> {
+        Self::of(name.into(), Dtype::F32, shape, values, |v| v.to_le_bytes())
+    }
+
+    /// A tensor of double-precision numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if the shape holds another number of elements.
+    ///
+    /// ```
+    /// use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f64("x", vec![1], &[0.1])?.to_f64_vec()?, [0.1]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn f64(name: impl Into<String>, shape: Vec<usize>, values: &[f64]) -> Result<Self, Error> {
+        Self::of(name.into(), Dtype::F64, shape, values, |v| v.to_le_bytes())
+    }
+
+    /// A tensor of truth values, such as a pruning mask.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if the shape holds another number of elements.
+    ///
+    /// ```
+    /// use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::boolean("mask", vec![2], &[true, false])?.bytes(), [1, 0]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn boolean(
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        values: &[bool],
+    ) -> Result<Self, Error> {
+        Self::of(name.into(), Dtype::Bool, shape, values, |v| [u8::from(v)])
+    }
+
+    fn of<T: Copy, const N: usize>(
+        name: String,
+        dtype: Dtype,
+        shape: Vec<usize>,
+        values: &[T],
+        encode: impl Fn(T) -> [u8; N],
+    ) -> Result<Self, Error> {
+        let Some(needed) = checked_numel(&shape) else {
+            return Err(Error::Tensor {
+                name,
+                cause: TensorFault::Overflow { dtype, shape },
+            });
+        };
+        if needed != values.len() {
+            let cause = TensorFault::ElementCount {
+                shape,
+                needed,
+                found: values.len(),
+            };
+            return Err(Error::Tensor { name, cause });
+        }
+        let bytes = values.iter().flat_map(|&value| encode(value)).collect();
+        Self::new(name, dtype, shape, bytes)
+    }
+
+    /// The name.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f32("b", vec![0], &[])?.name(), "b");
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same tensor under another name.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f32("b", vec![0], &[])?.with_name("c").name(), "c");
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The type of the elements.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::{Dtype, NamedTensor};
+    /// assert_eq!(NamedTensor::f32("b", vec![0], &[])?.dtype(), Dtype::F32);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// The size of each dimension, outermost first; empty for a scalar.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f32("b", vec![3, 0], &[])?.shape(), [3, 0]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The number of elements.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f32("b", vec![], &[1.0])?.numel(), 1);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn numel(&self) -> usize {
+        self.numel
+    }
+
+    /// The elements as little-endian bytes in C order.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f32("b", vec![1], &[1.0])?.bytes(), [0, 0, 0x80, 0x3f]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Gives the bytes away without a copy.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::boolean("m", vec![1], &[true])?.into_bytes(), [1]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The elements as `f64`, decoded one by one, without a copy of the tensor.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorFault::NoConversion`] for 8-bit and smaller floats and for complex numbers.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// let tensor = NamedTensor::f32("b", vec![3], &[0.0, 2.0, 0.0])?;
+    /// assert_eq!(tensor.values()?.filter(|value| *value == 0.0).count(), 2);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn values(&self) -> Result<Values<'_>, Error> {
+        convert::values(self.dtype, &self.bytes).ok_or_else(|| self.no_conversion())
+    }
+
+    /// The elements as `f32`, rounded to the nearest. Single-precision elements keep every bit; a
+    /// truth value is 0 or 1.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorFault::NoConversion`] for 8-bit and smaller floats and for complex numbers.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::{Dtype, NamedTensor};
+    /// let half = NamedTensor::new("h", Dtype::BF16, vec![1], vec![0x80, 0x3f])?;
+    /// assert_eq!(half.to_f32_vec()?, [1.0]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn to_f32_vec(&self) -> Result<Vec<f32>, Error> {
+        convert::to_f32(self.dtype, &self.bytes).ok_or_else(|| self.no_conversion())
+    }
+
+    /// The elements as `f64`. Integers beyond 2^53 are rounded to the nearest.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorFault::NoConversion`] for 8-bit and smaller floats and for complex numbers.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f32("b", vec![1], &[0.5])?.to_f64_vec()?, [0.5]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn to_f64_vec(&self) -> Result<Vec<f64>, Error> {
+        Ok(self.values()?.collect())
+    }
+
+    fn no_conversion(&self) -> Error {
+        Error::Tensor {
+            name: self.name.clone(),
+            cause: TensorFault::NoConversion { dtype: self.dtype },
+        }
+    }
+}
+
+/// Name, type and shape; never the elements.
+impl fmt::Debug for NamedTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "NamedTensor({:?}, {}, {:?})",
+            self.name, self.dtype, self.shape
+        )
+    }
+}

@@ -1,0 +1,96 @@
+//! `espalier predict`
+
+use std::fmt::Write as _;
+
+use espalier_recipe::{Images, Prediction, Predictor};
+use serde::Serialize;
+
+use crate::args::PredictArgs;
+use crate::error::CliError;
+use crate::terminal::Output;
+use crate::train::per_cent;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    predictions: &'a [Prediction],
+    /// Fraction of the images whose label was found; none if the file has no labels.
+    accuracy: Option<f64>,
+}
+
+pub(crate) fn run(args: &PredictArgs, output: &mut Output) -> Result<(), CliError> {
+    let predictor = Predictor::open(&args.run)?;
+    let images = Images::read(&args.data, predictor.input_shape())?;
+    let predictions = predictor.predict(&images)?;
+    let right = images.labels().map(|labels| right(&predictions, labels));
+    if args.json {
+        let document = Document {
+            predictions: &predictions,
+            accuracy: right.map(|right| right as f64 / predictions.len().max(1) as f64),
+        };
+        let mut json = serde_json::to_string_pretty(&document)?;
+        json.push('\n');
+        output.write(&json);
+    } else {
+        output.write(&lines(&predictions, images.labels(), right));
+    }
+    Ok(())
+}
+
+/// How many labels were found.
+fn right(predictions: &[Prediction], labels: &[usize]) -> usize {
+    let pairs = predictions.iter().zip(labels);
+    pairs.filter(|(found, label)| found.label == **label).count()
+}
+
+/// A line an image under a heading, and the accuracy if there are labels.
+fn lines(predictions: &[Prediction], labels: Option<&[usize]>, right: Option<usize>) -> String {
+    let mut text = String::from("index  label  probability");
+    text.push_str(if labels.is_some() { "  given\n" } else { "\n" });
+    // Writing to a string cannot fail.
+    for (place, found) in predictions.iter().enumerate() {
+        let Prediction { index, label, probability } = found;
+        let _ = write!(text, "{index:>5}  {label:>5}  {probability:>11.4}");
+        let _ = match labels.and_then(|labels| labels.get(place)) {
+            Some(given) => writeln!(text, "  {given:>5}"),
+            None => writeln!(text),
+        };
+    }
+    if let Some(right) = right {
+        let count = predictions.len();
+        let accuracy = per_cent(right as f64 / count.max(1) as f64);
+        let _ = writeln!(text, "accuracy {accuracy} ({right} of {count})");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn predictions() -> Vec<Prediction> {
+        [(3, 0.98766), (0, 1.0), (7, 0.25)]
+            .into_iter()
+            .enumerate()
+            .map(|(index, (label, probability))| Prediction { index, label, probability })
+            .collect()
+    }
+
+    #[test]
+    fn lines_with_and_without_labels() {
+        let (found, labels) = (predictions(), [3, 1, 7]);
+        let right = right(&found, &labels);
+        assert_eq!(
+            lines(&found, Some(&labels), Some(right)),
+            "index  label  probability  given\n    \
+                 0      3       0.9877      3\n    \
+                 1      0       1.0000      1\n    \
+                 2      7       0.2500      7\n\
+             accuracy 66.67 % (2 of 3)\n"
+        );
+        assert_eq!(
+            lines(&found[..1], None, None),
+            "index  label  probability\n    0      3       0.9877\n"
+        );
+    }
+}

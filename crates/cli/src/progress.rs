@@ -1,0 +1,131 @@
+//! What is shown of a run while it goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use espalier_recipe::{EpochMetrics, Event, Observer, TableRow};
+use espalier_report::{ParameterRow, Style, parameter_table};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::terminal::{Console, Output, harmless, to_stderr};
+use crate::train::per_cent;
+
+/// How progress is shown on standard error.
+enum Shown {
+    /// Not at all.
+    Nothing,
+    /// A line an epoch, for files and pipes.
+    Lines,
+    /// A bar that is redrawn in place, with the test accuracy of the last epoch.
+    Bar { accuracy: Option<f64> },
+}
+
+/// Shows a run: tables on standard output, progress and messages on standard error.
+pub(crate) struct Progress<'a> {
+    shown: Shown,
+    bar: ProgressBar,
+    epochs: usize,
+    stop: Arc<AtomicBool>,
+    tables: Style,
+    output: &'a mut Output,
+}
+
+impl<'a> Progress<'a> {
+    /// For a run of so many steps and epochs that ends early once `stop` is set.
+    pub(crate) fn new(
+        quiet: bool,
+        console: &Console,
+        (steps, epochs): (usize, usize),
+        stop: Arc<AtomicBool>,
+        output: &'a mut Output,
+    ) -> Self {
+        let (shown, bar) = match (quiet, console.live) {
+            (true, _) => (Shown::Nothing, ProgressBar::hidden()),
+            (false, false) => (Shown::Lines, ProgressBar::hidden()),
+            (false, true) => (Shown::Bar { accuracy: None }, bar(steps, console.unicode)),
+        };
+        Self { shown, bar, epochs, stop, tables: console.tables, output }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn close(self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn message(&self, line: &str) {
+        if !matches!(self.shown, Shown::Nothing) {
+            let line = format!("{}\n", harmless(line));
+            self.bar.suspend(|| to_stderr(&line));
+        }
+    }
+
+    fn table(&mut self, title: &str, rows: &[TableRow]) {
+        let rows: Vec<ParameterRow> = rows.iter().map(row).collect();
+        let text = parameter_table(&rows, title, self.tables);
+        self.bar.suspend(|| self.output.write(&text));
+    }
+
+    fn step(&self, step: usize, epoch: usize, loss: f64) {
+        let Shown::Bar { accuracy } = self.shown else {
+            return;
+        };
+        let accuracy = accuracy
+            .map_or_else(String::new, |accuracy| format!("  accuracy {}", per_cent(accuracy)));
+        let epochs = self.epochs;
+        self.bar.set_message(format!("epoch {epoch}/{epochs}  loss {loss:.4}{accuracy}"));
+        self.bar.set_position(step as u64);
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics) {
+        match &mut self.shown {
+            Shown::Nothing => {}
+            Shown::Lines => to_stderr(&epoch_line(metrics, self.epochs)),
+            Shown::Bar { accuracy } => *accuracy = Some(metrics.test_accuracy),
+        }
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Log(line) => self.message(line),
+            Event::Table { title, rows } => self.table(title, rows),
+            Event::Step { step, epoch, loss } => self.step(step, epoch, loss),
+            Event::Epoch(metrics) => self.epoch(metrics),
+            _ => {}
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+fn row(row: &TableRow) -> ParameterRow {
+    ParameterRow {
+        name: row.name.clone(),
+        shape: row.shape.clone(),
+        parameters: row.parameters,
+        zeros: row.zeros,
+    }
+}
+
+fn bar(steps: usize, unicode: bool) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{msg}  {wide_bar:.green} {pos}/{len} steps, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars(if unicode { "━╸ " } else { "=> " });
+    let target = ProgressDrawTarget::stderr();
+    ProgressBar::with_draw_target(Some(steps as u64), target).with_style(style)
+}
+
+fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
+    let EpochMetrics { epoch, step, loss, seconds, .. } = metrics;
+    format!(
+        "epoch {epoch}/{epochs}  step {step}  loss {loss:.4}  accuracy {} training, {} test  \
+         sparsity {}  {seconds:.1} s\n",
+        per_cent(metrics.train_accuracy),
+        per_cent(metrics.test_accuracy),
+        per_cent(metrics.sparsity),
+    )
+}

@@ -1,0 +1,75 @@
+//! `espalier train`
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use espalier_recipe::{Prepared, Recipe, RunOptions, Summary};
+
+use crate::args::TrainArgs;
+use crate::error::{CliError, FAILURE};
+use crate::progress::Progress;
+use crate::terminal::{Console, Output, harmless};
+
+pub(crate) fn run(
+    args: &TrainArgs,
+    console: &Console,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let recipe = Recipe::read(&args.recipe)?;
+    let prunes = recipe.prune.is_some();
+    let options = RunOptions { directory: args.out.clone(), seed: args.seed };
+    let stop = stop_on_ctrl_c()?;
+    let prepared = Prepared::new(recipe, options)?;
+    let directory = prepared.directory().to_owned();
+
+    let (steps, epochs) = (prepared.steps(), prepared.epochs());
+    let mut progress = Progress::new(args.quiet, console, (steps, epochs), stop, output);
+    let trained = prepared.train(&mut progress);
+    progress.close();
+    output.write(&closing(&trained?, prunes, &directory));
+    Ok(())
+}
+
+/// A flag that is set by the first Ctrl-C. The second one ends the program there and then, whatever
+/// it waits for.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let pressed = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if pressed.swap(true, Ordering::Relaxed) {
+            process::exit(i32::from(FAILURE));
+        }
+    })?;
+    Ok(stop)
+}
+
+/// What the run came to, a line each.
+fn closing(summary: &Summary, prunes: bool, directory: &Path) -> String {
+    let mut text = String::new();
+    let accuracy = &summary.accuracy;
+    // Writing to a string cannot fail.
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name} {value}");
+    };
+    if prunes {
+        line("accuracy before pruning", &per_cent(accuracy.before_pruning));
+        line("accuracy after pruning", &per_cent(accuracy.after_pruning));
+    } else {
+        line("accuracy", &per_cent(accuracy.after_pruning));
+    }
+    line("sparsity", &per_cent(summary.sparsity));
+    line("parameters", &summary.parameters.to_string());
+    line("seconds", &format!("{:.1}", summary.seconds));
+    line("seed", &summary.seed.to_string());
+    // A recipe may name it, so it may hold anything.
+    line("run directory", &harmless(&directory.display().to_string()));
+    text
+}
+
+/// A fraction in per cent with two decimals.
+pub(crate) fn per_cent(fraction: f64) -> String {
+    format!("{:.2} %", 100.0 * fraction)
+}

@@ -1,0 +1,113 @@
+//! `espalier predict`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::digits::digits;
+use crate::{TINY, espalier, failure_of, recipe, stdout_of};
+
+/// Trains the tiny network and gives its run directory.
+fn run(directory: &Path) -> PathBuf {
+    let run = directory.join("run");
+    let recipe = recipe(directory, TINY);
+    let mut command = espalier();
+    command.arg("train").arg(recipe).arg("--quiet").arg("--out").arg(&run);
+    stdout_of(&mut command);
+    run
+}
+
+#[test]
+fn what_was_trained_predicts() {
+    let directory = tempdir().unwrap();
+    let directory = directory.path();
+    let run = run(directory);
+    let images = digits(200);
+    let predict = |data: &Path, options: &[&str]| {
+        let mut command = espalier();
+        command.arg("predict").arg(&run).arg("--data").arg(data).args(options);
+        stdout_of(&mut command)
+    };
+
+    // The labels come from the file, so the accuracy can be counted here.
+    let csv = images.csv(directory);
+    let document: Value = serde_json::from_str(&predict(&csv, &["--json"])).unwrap();
+    let predictions = document["predictions"].as_array().unwrap();
+    assert_eq!(predictions.len(), 200);
+    let mut right = 0;
+    for (index, prediction) in predictions.iter().enumerate() {
+        let keys: Vec<&String> = prediction.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["index", "label", "probability"]);
+        assert_eq!(prediction["index"], index);
+        let probability = prediction["probability"].as_f64().unwrap();
+        assert!((0.1..=1.0).contains(&probability), "{prediction}");
+        right += usize::from(prediction["label"] == images.labels[index]);
+    }
+    assert!(right > 120, "{right} of 200");
+    assert_eq!(document["accuracy"], right as f64 / 200.0);
+
+    let text = predict(&csv, &[]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 202);
+    assert_eq!(lines[0], "index  label  probability  given");
+    for (index, prediction) in predictions.iter().enumerate() {
+        let words: Vec<&str> = lines[index + 1].split_whitespace().collect();
+        assert_eq!(words[0], index.to_string());
+        assert_eq!(words[1], prediction["label"].to_string());
+        assert_eq!(words[3], images.labels[index].to_string());
+    }
+    let accuracy = format!("accuracy {:.2} % ({right} of 200)", right as f64 / 2.0);
+    assert_eq!(lines[201], accuracy);
+
+    // The same images without labels.
+    let npy = images.npy(directory);
+    let unlabelled: Value = serde_json::from_str(&predict(&npy, &["--json"])).unwrap();
+    assert_eq!(unlabelled["predictions"], document["predictions"]);
+    assert_eq!(unlabelled["accuracy"], Value::Null);
+    let keys: Vec<&String> = unlabelled.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["predictions", "accuracy"]);
+    let text = predict(&npy, &[]);
+    assert_eq!(text.lines().next(), Some("index  label  probability"));
+    assert!(!text.contains("accuracy"), "{text}");
+}
+
+#[test]
+fn images_that_do_not_fit() {
+    let directory = tempdir().unwrap();
+    let directory = directory.path();
+    let run = run(directory);
+    let row = vec!["0"; 64].join(",");
+    let cases = [
+        ("few.csv", "1,2,3\n".to_owned(), "line 1: found 3 columns; expected 64 pixels"),
+        ("word.csv", format!("{row}\n{}\n", row.replacen('0', "x", 1)), "line 2, column 1"),
+        ("dark.csv", format!("{}\n", row.replacen('0', "17", 1)), "a pixel from 0 to 16"),
+        ("label.csv", format!("{row},11\n"), "a label from 0 to 9"),
+        ("empty.csv", String::new(), "holds no image"),
+        ("images.png", row.clone(), "expected a file that ends in .npy or .csv"),
+        ("text.npy", row.clone(), "not a valid npy file"),
+    ];
+    for (name, text, part) in cases {
+        let path = directory.join(name);
+        fs::write(&path, text).unwrap();
+        let mut command = espalier();
+        command.arg("predict").arg(&run).arg("--data").arg(&path);
+        let answer = failure_of(&mut command, 1);
+        assert!(answer.contains(&path.display().to_string()), "{answer}");
+        assert!(answer.contains(part), "{part}: {answer}");
+    }
+    let mut command = espalier();
+    command.arg("predict").arg(&run).args(["--data", "no/such.csv"]);
+    let answer = failure_of(&mut command, 1);
+    assert!(answer.contains("no/such.csv"), "{answer}");
+}
+
+#[test]
+fn a_directory_without_a_run() {
+    let directory = tempdir().unwrap();
+    let mut command = espalier();
+    command.arg("predict").arg(directory.path()).args(["--data", "a.csv"]);
+    let answer = failure_of(&mut command, 1);
+    assert!(answer.contains("is no run directory"), "{answer}");
+}

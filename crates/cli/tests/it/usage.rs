@@ -1,0 +1,72 @@
+//! The command line itself.
+
+use std::fs;
+
+use tempfile::tempdir;
+
+use crate::{espalier, failure_of, names, stdout_of};
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    let lines: [&[&str]; 8] = [
+        &[],
+        &["prune"],
+        &["train"],
+        &["train", "net.toml", "--sed", "3"],
+        &["train", "net.toml", "--seed", "-1"],
+        &["predict", "run"],
+        &["inspect", "a", "b"],
+        &["inspect", "a", "--color", "sometimes"],
+    ];
+    for line in lines {
+        let text = failure_of(espalier().args(line), 2);
+        assert!(text.contains("Usage: espalier"), "{line:?}: {text}");
+    }
+    let text = failure_of(espalier().args(["train", "net.toml", "--sed", "3"]), 2);
+    assert!(text.contains("'--seed'"), "the nearest name: {text}");
+}
+
+#[test]
+fn a_wrong_command_line_touches_nothing() {
+    let directory = tempdir().unwrap();
+    let line = ["train", "net.toml", "--out", "run", "--bogus"];
+    failure_of(espalier().args(line).current_dir(directory.path()), 2);
+    assert_eq!(names(directory.path()), [""; 0]);
+}
+
+#[test]
+fn every_help_has_an_example() {
+    for command in ["train", "predict", "inspect"] {
+        let text = stdout_of(espalier().args([command, "--help"]));
+        let example = format!("Example:\n  espalier {command} ");
+        assert!(text.contains(&example), "{text}");
+        assert!(text.contains("--color"), "{text}");
+    }
+    let text = stdout_of(espalier().arg("--help"));
+    assert!(text.contains("Example:\n  espalier train "), "{text}");
+    for command in ["train", "predict", "inspect"] {
+        assert!(text.contains(&format!("\n  {command}")), "{text}");
+    }
+    let version = stdout_of(espalier().arg("--version"));
+    assert_eq!(version, concat!("espalier ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn color_is_obeyed() {
+    let help = |color: &str| stdout_of(espalier().args(["--help", "--color", color]));
+    assert!(help("always").contains("\u{1b}["));
+    assert!(!help("auto").contains("\u{1b}["));
+
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("a");
+    fs::write(&file, "").unwrap();
+    let error = |color: &str| {
+        let line = ["inspect", "a", "--color", color];
+        let mut command = espalier();
+        command.args(line).current_dir(directory.path()).env("NO_COLOR", "1");
+        failure_of(&mut command, 1)
+    };
+    assert!(error("always").contains("\u{1b}["));
+    assert!(!error("auto").contains("\u{1b}["));
+    assert!(!error("never").contains("\u{1b}["));
+}

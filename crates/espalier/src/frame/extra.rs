@@ -1,0 +1,226 @@
+//! The slots as a buffer, so that any file of the wrapper says how to rebuild it.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Parametrized;
+use super::slot::{self, Slot};
+use crate::error::Error;
+use crate::parametrize::Rules;
+use crate::select::Selector;
+
+/// The buffer's name: PyTorch's for what a module saves besides tensors.
+pub(crate) const NAME: &str = "_extra_state";
+
+/// The version of this description.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extra {
+    version: u32,
+    slots: Vec<SavedSlot>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedSlot {
+    path: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    links: Vec<SavedLink>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "unsafe")]
+    is_unsafe: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    mask: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tie: Option<SavedTie>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedLink {
+    rule: String,
+    version: u32,
+    options: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedTie {
+    to: String,
+    transposed: bool,
+}
+
+fn invalid(reason: impl ToString) -> Error {
+    Error::ExtraState { reason: reason.to_string() }
+}
+
+/// The description of the slots as bytes in an integer tensor.
+pub(super) fn encode<M: Module>(net: &Parametrized<M>) -> Tensor<1, Int> {
+    let bytes: Vec<i64> = describe(net).bytes().map(i64::from).collect();
+    let length = bytes.len();
+    let device = net.template.devices().into_iter().next().unwrap_or_default();
+    Tensor::from_data(TensorData::new(bytes, [length]), &device)
+}
+
+/// The description of the slots as JSON, in path order.
+pub(super) fn describe<M: Module>(net: &Parametrized<M>) -> String {
+    let saved = |(path, slot): (&String, &Slot)| {
+        let path = path.clone();
+        match slot {
+            Slot::Computed(slot) => SavedSlot {
+                path,
+                links: slot
+                    .links
+                    .iter()
+                    .map(|link| SavedLink {
+                        rule: link.rule.clone(),
+                        version: link.version,
+                        options: link.options.clone(),
+                    })
+                    .collect(),
+                is_unsafe: slot.is_unsafe,
+                mask: slot.mask.is_some(),
+                tie: None,
+            },
+            Slot::Tied(tied) => SavedSlot {
+                path,
+                links: Vec::new(),
+                is_unsafe: false,
+                mask: false,
+                tie: Some(SavedTie { to: tied.to.clone(), transposed: tied.transposed }),
+            },
+        }
+    };
+    let extra = Extra { version: VERSION, slots: net.slots.iter().map(saved).collect() };
+    serde_json::to_string(&extra).unwrap_or_default()
+}
+
+/// The description in a burnpack file, empty if it has none.
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let record = |error: burn_pack::Error| Error::Record(error.into());
+    let tensors =
+        burn_pack::Reader::from_file(path).and_then(|r| r.into_tensors()).map_err(record)?;
+    for tensor in tensors {
+        if tensor.name == NAME {
+            let (_, dtype, shape, _, bytes) = tensor.into_parts().map_err(record)?;
+            let data = TensorData::from_bytes(bytes, shape, dtype);
+            let bytes = data
+                .iter::<i64>()
+                .map(|byte| u8::try_from(byte).map_err(invalid))
+                .collect::<Result<Vec<u8>, _>>()?;
+            return Ok(Some(String::from_utf8(bytes).map_err(invalid)?));
+        }
+    }
+    Ok(None)
+}
+
+impl<M: Module> Parametrized<M> {
+    /// Registers what a burnpack file of such a wrapper says was registered, masks and ties
+    /// included, so that the file's tensors can be loaded.
+    ///
+    /// `file` may also be of a module that has no slots. Values are not loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Record`] if the file cannot be read, [`Error::ExtraState`] if its description is
+    /// not one, [`Error::Rule`] for an unknown rule, [`Error::NoMatch`] for a path that this module
+    /// does not have.
+    pub fn rebuild(self, file: &Path, rules: &Rules) -> Result<Self, Error> {
+        let mut net = self;
+        if let Some(description) = read(file)? {
+            net.apply_description(&description, rules)?;
+        }
+        Ok(net)
+    }
+
+    /// The slots as JSON: rules with their versions and options, masks, ties.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::parametrize::{Rules, WeightNorm};
+    /// use espalier::Parametrized;
+    ///
+    /// let linear = || LinearConfig::new(5, 3).init(&Device::default());
+    /// let mut net = Parametrized::new(linear());
+    /// net.register("weight", WeightNorm::dim(0))?;
+    /// let mut other = Parametrized::new(linear());
+    /// other.apply_description(&net.description(), &Rules::builtin())?;
+    /// assert!(other.is_parametrized("weight"));
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    pub fn description(&self) -> String {
+        describe(self)
+    }
+
+    /// Registers what [`description`](Self::description) says, on a wrapper without slots.
+    ///
+    /// # Errors
+    ///
+    /// As [`rebuild`](Self::rebuild). Then nothing is registered.
+    pub fn apply_description(&mut self, description: &str, rules: &Rules) -> Result<(), Error> {
+        let extra: Extra = serde_json::from_str(description).map_err(invalid)?;
+        if extra.version > VERSION {
+            return Err(invalid(format!(
+                "version {} is newer than {VERSION}, which this library reads",
+                extra.version
+            )));
+        }
+        let mut net = self.clone();
+        for saved in extra.slots.iter().filter(|saved| saved.tie.is_none()) {
+            net.rebuild_slot(saved, rules)?;
+        }
+        for saved in &extra.slots {
+            if let Some(tie) = &saved.tie {
+                net.rebuild_tie(&saved.path, tie)?;
+            }
+        }
+        *self = net;
+        Ok(())
+    }
+
+    fn rebuild_slot(&mut self, saved: &SavedSlot, rules: &Rules) -> Result<(), Error> {
+        let selector = || Selector::path(&saved.path);
+        for link in &saved.links {
+            let failed =
+                |source| Error::Rule { path: saved.path.clone(), rule: link.rule.clone(), source };
+            let rule = rules.make(&link.rule, &link.options).map_err(failed)?;
+            if link.version > rule.version() {
+                return Err(invalid(format!(
+                    "`{}`: {} of version {} is newer than {}, which this library has",
+                    saved.path,
+                    link.rule,
+                    link.version,
+                    rule.version()
+                )));
+            }
+            self.register_rule(selector(), rule.as_ref(), saved.is_unsafe)?;
+        }
+        if saved.mask {
+            let info = self.locate(selector())?.swap_remove(0);
+            let mut slot = self.slot_or_identity(&info)?;
+            let dense = slot.dense();
+            let all = vec![true; dense.dims().iter().product()];
+            slot.mask = Some(slot::make_mask(&all, &dense, slot.layout));
+            self.insert(vec![(info.path, slot)]);
+        }
+        Ok(())
+    }
+
+    fn rebuild_tie(&mut self, path: &str, tie: &SavedTie) -> Result<(), Error> {
+        self.tie(path, &tie.to).or_else(|_| self.tie_transposed(path, &tie.to))?;
+        if let Some(Slot::Tied(tied)) = self.slots.get_mut(path)
+            && tied.transposed != tie.transposed
+        {
+            // A square parameter fits both ways; the file knows which.
+            tied.transposed = tie.transposed;
+            self.refresh_in_place();
+        }
+        Ok(())
+    }
+}

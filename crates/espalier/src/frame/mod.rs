@@ -1,0 +1,337 @@
+//! The frame around a module: [`Parametrized`].
+
+mod access;
+mod extra;
+mod module;
+mod prune;
+mod register;
+mod slot;
+mod tie;
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Gradients, Tensor};
+
+pub(crate) use extra::NAME as EXTRA_STATE;
+pub use register::{Leave, Parametrizations};
+pub(crate) use slot::SCALAR_LAYER;
+
+use crate::erase::{AnyModule, AnyTensor};
+use crate::error::Error;
+use crate::select::{IntoSelector, Selector};
+use crate::tree::{self, Kind, ParamInfo};
+use slot::Slot;
+
+/// A Burn module whose parameters can be parametrized, tied and pruned.
+///
+/// It owns the module as a template, and for each path that is parametrized, tied or pruned a
+/// *slot* that says how its value is computed from leaf parameters (the originals).
+/// [`effective`](Self::effective) gives the module to compute with, [`grads`](Self::grads) the
+/// gradients of the originals, and any Burn optimizer steps the wrapper, which visits the
+/// originals in place of what is computed from them, under PyTorch's names.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::optim::SgdConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use espalier::parametrize::Symmetric;
+/// use espalier::Parametrized;
+///
+/// let device = Device::default().autodiff();
+/// let mut net = Parametrized::new(LinearConfig::new(3, 3).init(&device));
+/// net.register("weight", Symmetric::new())?;
+/// let mut optim = SgdConfig::new().init();
+/// for _ in 0..3 {
+///     let grads = {
+///         let step = net.effective(); // each effective weight computed once a step
+///         net.grads(step.forward(Tensor::<2>::ones([2, 3], &device)).sum().backward())?
+///     };
+///     net = optim.step(0.1, net, grads);
+/// }
+/// let plain: Linear = net.fold();
+/// let w = plain.weight.val();
+/// w.clone().into_data().assert_eq(&w.transpose().into_data(), true);
+/// # Ok::<(), espalier::Error>(())
+/// ```
+///
+/// # Clones
+///
+/// A clone shares its tensors and Burn's running statistics, as clones of every Burn module do: it
+/// is for the next line, not for keeping. [`deep_copy`](Self::deep_copy) gives a copy that can be
+/// trained apart.
+#[derive(Clone, Debug)]
+pub struct Parametrized<M: Module> {
+    template: M,
+    slots: BTreeMap<String, Slot>,
+    /// Whether the template holds the computed values (a validation snapshot).
+    folded: bool,
+    /// The identity of the buffer that describes the slots.
+    extra_id: ParamId,
+    /// Whether the template may have running statistics.
+    has_statistics: bool,
+}
+
+impl<M: Module> Parametrized<M> {
+    /// A frame around `module` with nothing on it yet.
+    ///
+    /// Lazy parameters are initialized here, in visit order, so that a seed gives one network
+    /// whatever is touched first later.
+    pub fn new(module: M) -> Self {
+        // Collecting reads the dtype of every parameter, which initializes it.
+        let tensors = tree::tensors(&module);
+        Self {
+            template: module,
+            slots: BTreeMap::new(),
+            folded: false,
+            extra_id: ParamId::new(),
+            has_statistics: tensors.iter().any(|info| info.kind == Kind::Buffer),
+        }
+    }
+
+    /// The module with every slotted parameter computed, gradient-tracking.
+    ///
+    /// Call it once a training step and drop it before the optimizer steps, so that originals are
+    /// uniquely owned and updated in place. On a [`valid`](Module::valid) wrapper nothing is
+    /// recomputed. Running statistics are those of the wrapper: training through the result
+    /// updates them.
+    pub fn effective(&self) -> M {
+        if self.folded {
+            return self.template.clone();
+        }
+        access::replace(self.template.clone(), self.values())
+    }
+
+    /// The plain module with every slotted parameter replaced by its value.
+    ///
+    /// A parameter with one original of the same shape keeps its identity. Tied paths become
+    /// parameters of their own with equal values.
+    pub fn fold(self) -> M {
+        if self.folded {
+            return self.template;
+        }
+        let values = self.values();
+        let mut module = self.template;
+        for (path, slot) in &self.slots {
+            let leaf = match slot {
+                Slot::Computed(computed) => computed.leaf(&values[path]),
+                Slot::Tied(tied) => access::leaf_like(&tied.template, &values[path], true),
+            };
+            module = access::restore(module, path, &leaf);
+        }
+        module
+    }
+
+    /// A copy that shares nothing that training changes: tensors, running statistics, buffers.
+    pub fn deep_copy(&self) -> Self {
+        // `train` is what Burn offers to give running statistics a place of their own.
+        let trained = self.devices().iter().any(burn::tensor::Device::is_autodiff)
+            || tree::tensors(self).iter().any(|info| info.trainable);
+        if trained { self.clone().train() } else { self.valid() }
+    }
+
+    /// The gradients of the originals and of the unslotted parameters, for any Burn optimizer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingGradient`] if a trainable original of a slot has none. Unslotted parameters
+    /// that the loss does not use are left out, as Burn does.
+    pub fn grads(&self, grads: Gradients) -> Result<GradientsParams, Error> {
+        let mut collect = CollectGrads { grads, collected: GradientsParams::new() };
+        // Not `from_grads`, whose visit would bring running statistics up to date each step.
+        self.visit_parameters(&mut collect);
+        let grads = collect.collected;
+        let mut missing = Missing { grads: &grads, paths: Vec::new(), path: String::new() };
+        for (path, slot) in &self.slots {
+            if let Slot::Computed(computed) = slot {
+                missing.path.clone_from(path);
+                computed.originals.iter().for_each(|original| original.visit(&mut missing));
+            }
+        }
+        missing.paths.dedup();
+        if missing.paths.is_empty() {
+            return Ok(grads);
+        }
+        Err(Error::MissingGradient { paths: missing.paths })
+    }
+
+    /// The parameter group of Burn's for the selected parameters, by their effective names.
+    ///
+    /// It holds the ids of their originals, and the names that originals registered later will
+    /// have, so that those join the group of the parameter they replace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMatch`] if nothing is selected.
+    pub fn group(&self, selector: impl IntoSelector) -> Result<ParamGroup, Error> {
+        let selection = selector.into_selector()?.select_from(&self.entries())?;
+        Ok(self.group_of(&selection.paths()))
+    }
+
+    pub(crate) fn group_of(&self, paths: &[String]) -> ParamGroup {
+        let ids = paths.iter().flat_map(|path| self.ids(path)).collect();
+        let patterns: Vec<String> = paths.iter().map(|path| saved_names(path)).collect();
+        match ParamGroup::from_any_regexes(patterns) {
+            Ok(names) => ParamGroup::from_ids(ids).fuse(&names),
+            Err(_) => unreachable!("the paths are escaped"),
+        }
+    }
+
+    /// The effective tensors of the module: slotted paths under their own name.
+    pub fn entries(&self) -> Vec<ParamInfo> {
+        let mut entries = tree::tensors(&self.template);
+        for entry in &mut entries {
+            if let Some(Slot::Computed(computed)) = self.slots.get(&entry.path) {
+                entry.trainable =
+                    computed.originals.iter().any(|original| access::read(original).require_grad);
+            }
+        }
+        entries
+    }
+
+    /// The template, for reading what is not a parameter (configuration, running statistics).
+    ///
+    /// Its parameters at slotted paths are placeholders of zeros, not the values.
+    pub fn template(&self) -> &M {
+        &self.template
+    }
+
+    /// The ids of the leaf parameters that `path` is computed from.
+    fn ids(&self, path: &str) -> Vec<ParamId> {
+        match self.slots.get(path) {
+            Some(Slot::Computed(computed)) => {
+                computed.originals.iter().map(|original| access::read(original).id).collect()
+            }
+            Some(Slot::Tied(tied)) => self.ids(&tied.to.clone()),
+            None => access::extract(&self.template, &[path])
+                .values()
+                .map(|param| access::read(param).id)
+                .collect(),
+        }
+    }
+
+    /// The value of every slot, tied ones last.
+    fn values(&self) -> BTreeMap<String, AnyTensor> {
+        let mut values = BTreeMap::new();
+        let mut ties = Vec::new();
+        for (path, slot) in &self.slots {
+            match slot {
+                Slot::Computed(computed) => {
+                    values.insert(path.clone(), computed.value());
+                }
+                Slot::Tied(tied) => ties.push((path, tied)),
+            }
+        }
+        let plain: Vec<&str> = ties
+            .iter()
+            .map(|(_, tied)| tied.to.as_str())
+            .filter(|to| !values.contains_key(*to))
+            .collect();
+        let plain = access::extract(&self.template, &plain);
+        for (path, tied) in ties {
+            let value = match values.get(&tied.to) {
+                Some(value) => value.clone(),
+                None => access::read(&plain[&tied.to]).value,
+            };
+            let value = if tied.transposed { value.transpose() } else { value };
+            values.insert(path.clone(), value);
+        }
+        values
+    }
+
+    /// Puts into the template what belongs at slotted paths: values if folded, else placeholders.
+    fn refresh(self) -> Self {
+        let mut values = self.values();
+        for value in values.values_mut() {
+            *value = if self.folded { value.conform(value) } else { access::placeholder(value) };
+        }
+        Self { template: access::replace(self.template, values), ..self }
+    }
+
+    /// Changes the template, which has no empty state to leave behind.
+    fn edit_template(&mut self, edit: impl FnOnce(M) -> M) {
+        self.template = edit(self.template.clone());
+    }
+
+    /// A parameter of the template, plain or placeholder.
+    fn template_param(&self, path: &str) -> Result<AnyModule, Error> {
+        match access::extract(&self.template, &[path]).into_values().next() {
+            Some(param) => Ok(param),
+            None => Err(self.no_match(path)),
+        }
+    }
+
+    fn no_match(&self, path: &str) -> Error {
+        match Selector::path(path).select_from(&self.entries()) {
+            Err(error) => error,
+            Ok(_) => Error::RunningStatistic { path: path.to_owned() },
+        }
+    }
+
+    /// The path itself, or the one it is tied to.
+    fn canonical<'a>(&'a self, path: &'a str) -> &'a str {
+        match self.slots.get(path) {
+            Some(Slot::Tied(tied)) => &tied.to,
+            _ => path,
+        }
+    }
+
+    /// The selected parameters (no buffers), ties resolved, each once, in visit order.
+    fn locate(&self, selector: impl IntoSelector) -> Result<Vec<ParamInfo>, Error> {
+        let entries = self.entries();
+        let selection = selector.into_selector()?.select_from(&entries)?;
+        let mut paths: Vec<&str> = Vec::new();
+        for info in selection.iter().filter(|info| info.kind == Kind::Parameter) {
+            let path = self.canonical(&info.path);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        if paths.is_empty() {
+            let path = selection.paths().swap_remove(0);
+            return Err(Error::RunningStatistic { path });
+        }
+        Ok(entries.iter().filter(|info| paths.contains(&info.path.as_str())).cloned().collect())
+    }
+}
+
+/// A regular expression for `path` and every name under which it may be saved when slotted.
+fn saved_names(path: &str) -> String {
+    let (parent, name) = match path.rsplit_once('.') {
+        Some((parent, name)) => (format!("{}\\.", regex::escape(parent)), regex::escape(name)),
+        None => (String::new(), regex::escape(path)),
+    };
+    format!("^{parent}({name}|{name}_orig|parametrizations\\.{name}\\..+)$")
+}
+
+/// Moves the gradients of visited parameters under their ids.
+struct CollectGrads {
+    grads: Gradients,
+    collected: GradientsParams,
+}
+
+impl ModuleVisitor for CollectGrads {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad()
+            && let Some(grad) = param.val().grad_remove(&mut self.grads)
+        {
+            self.collected.register(param.id, grad);
+        }
+    }
+}
+
+/// Collects paths whose trainable originals have no gradient.
+struct Missing<'a> {
+    grads: &'a GradientsParams,
+    paths: Vec<String>,
+    path: String,
+}
+
+impl ModuleVisitor for Missing<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() && self.grads.get::<D>(param.id).is_none() {
+            self.paths.push(self.path.clone());
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Parametrize, tie, prune, group and save the parameters of any Burn module.
+//!
+//! What `torch.nn.utils.parametrize`, `prune`, parameter groups and `state_dict` are to PyTorch,
+//! on the [Burn](https://burn.dev) framework. Start at [`Parametrized`].
+//!
+//! | to | use |
+//! | --- | --- |
+//! | build networks indexed like lists | [`nn::Sequential`], [`nn::ModuleList`], [`nn::ParameterList`] |
+//! | name and select parameters | [`ParameterTree`], [`Selector`] |
+//! | initialize them | [`init::Init`] |
+//! | constrain, share and prune them | [`Parametrized`], [`parametrize`], [`prune`] |
+//! | train them in groups, on a schedule | [`optim::Groups`], [`schedule`] |
+//! | save and load them | [`state::StateDict`] |
+
+mod erase;
+mod error;
+mod frame;
+pub mod init;
+pub mod nn;
+pub mod optim;
+pub mod parametrize;
+pub mod prune;
+pub mod schedule;
+mod select;
+pub mod state;
+mod tree;
+
+pub use erase::{AnyModule, AnyTensor};
+pub use error::{Error, TieError};
+pub use frame::{Leave, Parametrizations, Parametrized};
+pub use select::{IntoSelector, Selection, Selector};
+pub use tree::{Buffer, Kind, Layout, ParamInfo, ParameterTree};

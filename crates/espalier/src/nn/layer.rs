@@ -1,0 +1,258 @@
+//! The contract of a layer in a [`Sequential`](super::Sequential).
+
+use std::any::Any;
+use std::fmt;
+
+use burn::module::{
+    Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor,
+};
+use burn::tensor::Device;
+
+use crate::erase::{AnyModule, AnyTensor};
+
+/// What a layer wants of its input, and what it was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}, found {found} (input {input:?})")]
+pub struct WidthError {
+    /// The size expected, in words: `128 input features`.
+    pub expected: String,
+    /// The size found: `64`.
+    pub found: String,
+    /// The whole shape of the input.
+    pub input: Vec<usize>,
+    /// Name and type of the layer at fault, if it stands inside the one that was asked.
+    pub inside: Option<Box<(String, &'static str)>>,
+}
+
+impl WidthError {
+    /// Checks that dimension `dim` of `input` is `expected`; `what` names it (`input features`).
+    ///
+    /// ```
+    /// use espalier::nn::WidthError;
+    /// assert!(WidthError::check(&[8, 64], 1, 64, "input features").is_ok());
+    /// let error = WidthError::check(&[8, 64], 1, 128, "input features").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "expected 128 input features, found 64 (input [8, 64])"
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the dimension is missing or of another size.
+    pub fn check(input: &[usize], dim: usize, expected: usize, what: &str) -> Result<(), Self> {
+        match input.get(dim) {
+            Some(&found) if found == expected => Ok(()),
+            found => Err(Self {
+                expected: format!("{expected} {what}"),
+                found: found.map_or_else(|| "none".to_owned(), ToString::to_string),
+                input: input.to_vec(),
+                inside: None,
+            }),
+        }
+    }
+
+    /// Checks the number of dimensions; `layout` names them (`[batch, channels, height, width]`).
+    ///
+    /// # Errors
+    ///
+    /// If `input` has another number of dimensions.
+    pub fn check_rank(input: &[usize], rank: usize, layout: &str) -> Result<(), Self> {
+        if input.len() == rank {
+            return Ok(());
+        }
+        Err(Self {
+            expected: format!("{rank} dimensions {layout}"),
+            found: input.len().to_string(),
+            input: input.to_vec(),
+            inside: None,
+        })
+    }
+}
+
+/// A [`WidthError`] with the layer it happened at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("layer `{name}` ({kind}): {source}")]
+pub struct LayerError {
+    /// The layer's name in its container: `2`, or `1.0` in a nested one.
+    pub name: String,
+    /// The layer's type: `Linear`.
+    pub kind: &'static str,
+    /// What did not fit.
+    pub source: WidthError,
+}
+
+/// A module that maps one tensor to one tensor, so that it can stand in a
+/// [`Sequential`](super::Sequential).
+///
+/// Implemented for Burn's layers. For an own layer:
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use espalier::AnyTensor;
+/// use espalier::nn::{Layer, Sequential, WidthError};
+///
+/// #[derive(Module, Debug)]
+/// struct Residual {
+///     inner: Linear,
+/// }
+///
+/// impl Layer for Residual {
+///     fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
+///         self.inner.output_dims(input)
+///     }
+///     fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, espalier::Error> {
+///         let x: Tensor<2> = input.into_rank()?;
+///         Ok((self.inner.forward(x.clone()) + x).into())
+///     }
+/// }
+///
+/// let device = Device::default();
+/// let net = Sequential::new().with(Residual { inner: LinearConfig::new(4, 4).init(&device) });
+/// let y: Tensor<2> = net.forward(Tensor::<2>::ones([1, 4], &device))?;
+/// assert_eq!(y.dims(), [1, 4]);
+/// # Ok::<(), espalier::Error>(())
+/// ```
+pub trait Layer: Module + ModuleDisplay + Sync + 'static {
+    /// The shape of the output for an input of shape `input`, batch first.
+    ///
+    /// # Errors
+    ///
+    /// If such an input does not fit the layer.
+    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError>;
+
+    /// The layer's forward pass. Its input has passed [`output_dims`](Self::output_dims).
+    ///
+    /// # Errors
+    ///
+    /// If the layer cannot take the tensor.
+    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, crate::Error>;
+}
+
+type Forward = fn(&dyn Any, AnyTensor) -> Result<AnyTensor, crate::Error>;
+type OutputDims = fn(&dyn Any, &[usize]) -> Result<Vec<usize>, WidthError>;
+
+/// A [`Layer`] whose type is forgotten.
+///
+/// ```
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::Device;
+/// use espalier::nn::AnyLayer;
+///
+/// let layer = AnyLayer::new(LinearConfig::new(3, 2).init(&Device::default()));
+/// assert_eq!(layer.type_name(), "Linear");
+/// assert!(layer.get::<Linear>().is_some());
+/// ```
+#[derive(Clone)]
+pub struct AnyLayer {
+    module: AnyModule,
+    forward: Forward,
+    output_dims: OutputDims,
+}
+
+impl AnyLayer {
+    /// Forgets the type of `layer`.
+    pub fn new<L: Layer>(layer: L) -> Self {
+        Self {
+            module: AnyModule::new(layer),
+            forward: |layer, input| match layer.downcast_ref::<L>() {
+                Some(layer) => layer.forward_any(input),
+                None => unreachable!("made for this type, which `map` keeps"),
+            },
+            output_dims: |layer, input| match layer.downcast_ref::<L>() {
+                Some(layer) => layer.output_dims(input),
+                None => unreachable!("made for this type, which `map` keeps"),
+            },
+        }
+    }
+
+    /// The name of the layer's type: `Linear`.
+    pub fn type_name(&self) -> &'static str {
+        self.module.type_name()
+    }
+
+    /// The layer, if it is an `L`.
+    pub fn get<L: 'static>(&self) -> Option<&L> {
+        self.module.get()
+    }
+
+    /// The layer for editing in place, if it is an `L`.
+    pub fn get_mut<L: 'static>(&mut self) -> Option<&mut L> {
+        self.module.get_mut()
+    }
+
+    /// See [`Layer::output_dims`].
+    ///
+    /// # Errors
+    ///
+    /// If such an input does not fit the layer.
+    pub fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
+        (self.output_dims)(self.module.as_any(), input)
+    }
+
+    /// See [`Layer::forward_any`].
+    ///
+    /// # Errors
+    ///
+    /// If the layer cannot take the tensor.
+    pub fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, crate::Error> {
+        (self.forward)(self.module.as_any(), input)
+    }
+}
+
+impl fmt::Debug for AnyLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.module.fmt(f)
+    }
+}
+
+impl fmt::Display for AnyLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.module, f)
+    }
+}
+
+impl Module for AnyLayer {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.module.collect_devices(devices)
+    }
+    fn fork(self, device: &Device) -> Self {
+        Self { module: self.module.fork(device), ..self }
+    }
+    fn to_device(self, device: &Device) -> Self {
+        Self { module: self.module.to_device(device), ..self }
+    }
+    fn train(self) -> Self {
+        Self { module: self.module.train(), ..self }
+    }
+    fn valid(&self) -> Self {
+        Self { module: self.module.valid(), ..*self }
+    }
+    fn materialize(self) -> Self {
+        Self { module: self.module.materialize(), ..self }
+    }
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.module.visit(visitor);
+    }
+    fn map<V: ModuleMapper>(self, mapper: &mut V) -> Self {
+        Self { module: self.module.map(mapper), ..self }
+    }
+}
+
+impl ModuleDisplayDefault for AnyLayer {
+    fn content(&self, content: Content) -> Option<Content> {
+        self.module.content(content)
+    }
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl ModuleDisplay for AnyLayer {
+    fn format(&self, settings: DisplaySettings) -> String {
+        self.module.format(settings)
+    }
+}

@@ -1,0 +1,187 @@
+//! The contract of a parametrization, and the built-in rules.
+//!
+//! A [`Rule`] says what to do (`Orthogonal::cayley()`); registering it on a parameter makes a
+//! [`Link`] that does it there, with the state it needs. The mathematics of a link is a
+//! [`Parametrization`]: `forward` from the originals to the value, `right_inverse` back, `check`.
+
+mod link;
+mod math;
+mod orthogonal;
+mod registry;
+mod symmetric;
+mod weight_norm;
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+pub use link::{Link, Own, Rule, Site};
+pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
+pub use registry::Rules;
+pub use symmetric::{Symmetric, SymmetricLink};
+pub use weight_norm::{WeightNorm, WeightNormLink};
+
+/// Why a rule refuses a parameter or a value.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// The rule cannot be inverted, so that nothing can be assigned through it.
+    #[error("it has no right inverse, so a value cannot be assigned; {hint}")]
+    NoRightInverse {
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// Too few dimensions.
+    #[error("expected at least {expected} dimensions, found {} {found:?}", found.len())]
+    Rank {
+        /// The least number of dimensions.
+        expected: usize,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// The last two dimensions must be equal.
+    #[error("expected a square matrix, found shape {found:?}")]
+    NotSquare {
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// A dimension that the parameter does not have.
+    #[error("dimension {dim} is outside the shape {found:?}")]
+    Dim {
+        /// The dimension asked for.
+        dim: usize,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// The value has another shape than the parametrized tensor.
+    #[error("expected a value of shape {expected:?}, found {found:?}")]
+    Value {
+        /// The shape of the parametrized tensor.
+        expected: Vec<usize>,
+        /// The shape of the value.
+        found: Vec<usize>,
+    },
+    /// `forward(right_inverse(x))` has another shape than `x`.
+    #[error(
+        "registering may not change the shape of the tensor: expected {expected:?}, found \
+         {found:?}; use `register_unsafe` if that is meant"
+    )]
+    ChangesShape {
+        /// The shape of the tensor.
+        expected: Vec<usize>,
+        /// The shape of the parametrized one.
+        found: Vec<usize>,
+    },
+    /// `forward(right_inverse(x))` has another element type than `x`.
+    #[error(
+        "registering may not change the dtype of the tensor: expected {expected}, found {found}"
+    )]
+    ChangesDtype {
+        /// The dtype of the tensor.
+        expected: String,
+        /// The dtype of the parametrized one.
+        found: String,
+    },
+    /// A value outside the set that the rule maps to.
+    #[error("the value is not {set}: off by {by:e}")]
+    NotInSet {
+        /// The set: `symmetric`.
+        set: &'static str,
+        /// The largest deviation of an element.
+        by: f64,
+    },
+    /// Values that a factorization cannot take.
+    #[error(transparent)]
+    Dense(#[from] espalier_kernels::DenseError),
+    /// A link that takes one tensor was given several.
+    #[error("it takes {expected} tensor(s), found {found}")]
+    Originals {
+        /// How many it takes.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Options that cannot be read back, from a file.
+    #[error("options {options} are not those of the rule: {reason}")]
+    Options {
+        /// The options as saved.
+        options: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A rule name that is not known, from a file.
+    #[error("unknown rule; known: {known}; add your own with `Rules::with`")]
+    Unknown {
+        /// The names known.
+        known: String,
+    },
+    /// An own rule registered on a tensor of another rank.
+    #[error("the rule is for rank {expected}, the tensor has shape {found:?}")]
+    OwnRank {
+        /// The rank the rule is written for.
+        expected: usize,
+        /// The shape of the tensor.
+        found: Vec<usize>,
+    },
+}
+
+/// The mathematics of a parametrization for tensors of rank `D`.
+///
+/// Its own trainable parameters and buffers come with `#[derive(Module)]`; they are visited, saved
+/// and trained with the network. An own one:
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use espalier::parametrize::{Own, Parametrization, RuleError};
+/// use espalier::Parametrized;
+///
+/// /// Every value positive: `exp(original)`.
+/// #[derive(Module, Debug)]
+/// struct Positive {}
+///
+/// impl Parametrization<2> for Positive {
+///     fn forward(&self, originals: &[Tensor<2>]) -> Tensor<2> {
+///         originals[0].clone().exp()
+///     }
+///     fn right_inverse(&mut self, value: Tensor<2>) -> Result<Vec<Tensor<2>>, RuleError> {
+///         Ok(vec![value.log()])
+///     }
+/// }
+///
+/// let linear = LinearConfig::new(3, 2).init(&Device::default());
+/// let mut net = Parametrized::new(linear);
+/// net.set("weight", Tensor::<2>::ones([3, 2], &Device::default()))?;
+/// net.register("weight", Own::new("positive", Positive {}))?;
+/// net.set("weight", Tensor::<2>::full([3, 2], 0.5, &Device::default()))?;
+/// let weight: Tensor<2> = net.get("weight")?;
+/// assert!((weight.sum().into_scalar::<f32>() - 3.0).abs() < 1e-6);
+/// # Ok::<(), espalier::Error>(())
+/// ```
+pub trait Parametrization<const D: usize>: Module + ModuleDisplay + Sync + 'static {
+    /// The value for these originals. Gradients flow back to them.
+    ///
+    /// The first link of a chain is given all originals, a later one the value of the link before.
+    fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D>;
+
+    /// Originals whose value is `value`, or near it where the set does not hold `value`.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::NoRightInverse`] unless overridden: registering then takes the value itself as
+    /// the original, and assigning is an error.
+    fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
+        let _ = value;
+        Err(RuleError::NoRightInverse { hint: "implement `right_inverse` for the rule" })
+    }
+
+    /// Whether `value` is in the set that the rule maps to. Everything is, unless overridden.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::NotInSet`] with the deviation.
+    fn check(&self, value: &Tensor<D>) -> Result<(), RuleError> {
+        let _ = value;
+        Ok(())
+    }
+}

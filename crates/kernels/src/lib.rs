@@ -1,0 +1,12 @@
+//! Numeric kernels on plain slices for espalier: selection, masks, dense factorizations.
+//!
+//! Slices in, slices out: nothing here knows of tensors, modules or files, so that a network in
+//! training, a bare tensor and a checkpoint share the same arithmetic.
+
+mod dense;
+mod real;
+mod select;
+
+pub use dense::{DenseError, inverse, orthonormal_columns};
+pub use real::Real;
+pub use select::{count_to_prune, prune_smallest};

@@ -1,0 +1,124 @@
+//! `[[parametrize]]` and `[[tie]]` on the network.
+
+use espalier::nn::Sequential;
+use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
+use espalier::{Error, Parametrized, Selector};
+
+use super::faults::Faults;
+use super::initialize::listed;
+use super::names::{Names, any};
+use crate::spec::{Dimensions, OrthogonalMap, Recipe, Rule};
+
+/// Registers the recipe's rules. What a rule refuses is a fault.
+///
+/// # Errors
+///
+/// What else the library refuses.
+pub(crate) fn parametrize(
+    net: &mut Parametrized<Sequential>,
+    names: &Names,
+    recipe: &Recipe,
+    faults: &mut Faults<'_>,
+    log: &mut Vec<String>,
+) -> Result<(), Error> {
+    for (index, spec) in recipe.parametrize.iter().enumerate() {
+        let key = format!("parametrize[{index}]");
+        let Some(chosen) = names.select(&spec.value.select, &format!("{key}.select"), faults)
+        else {
+            continue;
+        };
+        let span = &spec.value.rule.span;
+        match register(net, any(&chosen), &spec.value.rule.value) {
+            Ok(rule) => log.push(format!("parametrize: {} by {rule}", listed(&chosen))),
+            Err(Refused::Map(map)) => faults.add(
+                span,
+                format!("{key}.map"),
+                format!("the map `{map}` is not available"),
+                "`cayley`",
+                "",
+            ),
+            Err(Refused::Error(Error::Rule { path, source, .. })) => {
+                let message = format!("does not fit `{}`: {source}", names.name_of(&path));
+                faults.add(span, format!("{key}.rule"), message, "", "");
+            }
+            Err(Refused::Error(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+enum Refused {
+    /// A map that the library does not have.
+    Map(&'static str),
+    Error(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Registers one rule and gives its name.
+fn register(
+    net: &mut Parametrized<Sequential>,
+    select: Selector,
+    rule: &Rule,
+) -> Result<&'static str, Refused> {
+    Ok(match rule {
+        Rule::Orthogonal { map: OrthogonalMap::Cayley, trivialization } => {
+            let rule = Orthogonal::cayley().trivialization(*trivialization);
+            net.register(select, rule)?;
+            "orthogonal"
+        }
+        Rule::Orthogonal { map: OrthogonalMap::MatrixExp, .. } => {
+            return Err(Refused::Map("matrix_exp"));
+        }
+        Rule::Orthogonal { map: OrthogonalMap::Householder, .. } => {
+            return Err(Refused::Map("householder"));
+        }
+        Rule::WeightNorm { dim } => {
+            let rule = match dim {
+                Dimensions::AllBut(dim) => WeightNorm::dim(*dim),
+                Dimensions::All => WeightNorm::whole(),
+            };
+            net.register(select, rule)?;
+            "weight_norm"
+        }
+        Rule::Symmetric => {
+            net.register(select, Symmetric::new())?;
+            "symmetric"
+        }
+    })
+}
+
+/// Makes the recipe's ties. What cannot be tied is a fault.
+///
+/// # Errors
+///
+/// What else the library refuses.
+pub(crate) fn tie(
+    net: &mut Parametrized<Sequential>,
+    names: &Names,
+    recipe: &Recipe,
+    faults: &mut Faults<'_>,
+    log: &mut Vec<String>,
+) -> Result<(), Error> {
+    for (index, spec) in recipe.tie.iter().enumerate() {
+        let target = names.find(&spec.value.target, &format!("tie[{index}].target"), faults);
+        let source = names.find(&spec.value.source, &format!("tie[{index}].source"), faults);
+        let (Some(target), Some(source)) = (target, source) else {
+            continue;
+        };
+        match net.tie(&target.path, &source.path) {
+            Ok(()) => log.push(format!("tie: {} is {}", target.name(), source.name())),
+            Err(Error::Tie { reason, .. }) => {
+                let message =
+                    format!("`{}` cannot be tied to `{}`: {reason}", target.name(), source.name());
+                faults.add(&spec.span, format!("tie[{index}]"), message, "", "");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

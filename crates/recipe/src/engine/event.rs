@@ -1,0 +1,131 @@
+//! What a run tells while it goes on, and what it comes to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a run tells its [`Observer`].
+///
+/// ```
+/// use espalier_recipe::{Event, Observer};
+///
+/// /// Keeps the lines.
+/// struct Lines(Vec<String>);
+///
+/// impl Observer for Lines {
+///     fn event(&mut self, event: Event<'_>) {
+///         if let Event::Log(line) = event {
+///             self.0.push(line.to_owned());
+///         }
+///     }
+/// }
+///
+/// let mut lines = Lines(Vec::new());
+/// lines.event(Event::Log("data: digits"));
+/// assert_eq!(lines.0, ["data: digits"]);
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// One line, led by what it is about: `prune: round 2 of 3 at epoch 12: ...`.
+    Log(&'a str),
+    /// The network's parameters as they are.
+    Table {
+        /// When: `before training`, `after pruning`.
+        title: &'a str,
+        /// One row a parameter, in the network's order.
+        rows: &'a [TableRow],
+    },
+    /// A training step is done.
+    Step {
+        /// Steps done so far, this one included.
+        step: usize,
+        /// The epoch it belongs to, from 1.
+        epoch: usize,
+        /// Mean loss of its batch.
+        loss: f64,
+    },
+    /// An epoch is done.
+    Epoch(&'a EpochMetrics),
+}
+
+/// Who is told how a run goes on, and may stop it.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: Event<'_>);
+
+    /// Whether to stop after the present step; asked after every one.
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// One parameter in an [`Event::Table`], by PyTorch's name and in its layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRow {
+    /// `0.weight`
+    pub name: String,
+    /// Output features first.
+    pub shape: Vec<usize>,
+    /// Elements.
+    pub parameters: u64,
+    /// Elements that are exactly zero.
+    pub zeros: u64,
+}
+
+/// What is measured after each epoch: one line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochMetrics {
+    /// Epochs done so far, this one included.
+    pub epoch: usize,
+    /// Steps done so far.
+    pub step: usize,
+    /// Mean training loss of the epoch's examples, each before its step.
+    pub loss: f64,
+    /// Fraction of the epoch's training examples that were right, each before its step.
+    pub train_accuracy: f64,
+    /// Fraction of the test examples that are right after the epoch.
+    pub test_accuracy: f64,
+    /// Mean loss of the test examples after the epoch.
+    pub test_loss: f64,
+    /// The learning rate of each group in the epoch's last step, by the group's name.
+    pub rates: BTreeMap<String, f64>,
+    /// Fraction of the network's weights (parameters of two or more dimensions) that are zero.
+    pub sparsity: f64,
+    /// Seconds that the epoch took, testing included.
+    pub seconds: f64,
+}
+
+/// Test accuracies of a run, fractions of the test examples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// Right before the first round of pruning; without pruning the same as the other.
+    pub before_pruning: f64,
+    /// Of the network that is saved.
+    pub after_pruning: f64,
+}
+
+/// What a run came to: `summary.json`.
+///
+/// ```
+/// use espalier_recipe::Summary;
+///
+/// let text = r#"{"accuracy": {"before_pruning": 0.99, "after_pruning": 0.98}, "sparsity": 0.8,
+///     "parameters": 1000, "seconds": 12.5, "seed": 3}"#;
+/// let summary: Summary = serde_json::from_str(text)?;
+/// assert_eq!(summary.accuracy.after_pruning, 0.98);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Test accuracies.
+    pub accuracy: Accuracy,
+    /// Fraction of zeros among the saved tensors of two or more dimensions.
+    pub sparsity: f64,
+    /// Elements of the saved network's parameters, zeros included.
+    pub parameters: u64,
+    /// Seconds from the first step to the saved files.
+    pub seconds: f64,
+    /// The seed that the run followed from.
+    pub seed: u64,
+}

@@ -1,0 +1,224 @@
+//! `[optimizer]` and `[schedule]` on the network.
+
+use std::collections::BTreeMap;
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{Adam, AdamConfig, AdamW, AdamWConfig, Sgd, SgdConfig};
+use espalier::nn::Sequential;
+use espalier::optim::{GroupedOptimizer, Groups};
+use espalier::schedule::Schedule;
+use espalier::{Error, Parametrized, Selector};
+
+use super::faults::Faults;
+use super::names::{Names, any, item_key, item_span};
+use crate::spec::{self, AdamOptions, Optimizer, Recipe, ScheduleUnit, SgdOptions};
+
+/// The optimizer of a run with its schedule.
+pub(crate) struct Grouped {
+    pub(crate) optimizer: GroupedOptimizer,
+    schedule: Schedule,
+    unit: ScheduleUnit,
+    /// Groups that have parameters.
+    used: Vec<String>,
+}
+
+impl Grouped {
+    /// Sets the rates for the step to come.
+    pub(crate) fn schedule(&mut self, steps_done: usize, epochs_done: usize) {
+        let time = match self.unit {
+            ScheduleUnit::Epoch => epochs_done,
+            ScheduleUnit::Step => steps_done,
+        };
+        self.optimizer.schedule(&self.schedule, time);
+    }
+
+    /// The present rates by group.
+    pub(crate) fn rates(&self) -> BTreeMap<String, f64> {
+        self.optimizer
+            .rates()
+            .into_iter()
+            .filter(|(name, _)| self.used.iter().any(|used| used == name))
+            .map(|(name, rate)| (name.to_owned(), rate))
+            .collect()
+    }
+}
+
+/// The recipe's optimizer for `net`. Selectors that match nothing and parameters in two groups are
+/// faults; then there is none.
+///
+/// # Errors
+///
+/// What else the library refuses.
+pub(crate) fn build(
+    net: &Parametrized<Sequential>,
+    names: &Names,
+    recipe: &Recipe,
+    faults: &mut Faults<'_>,
+    log: &mut Vec<String>,
+) -> Result<Option<Grouped>, Error> {
+    let labels = labels(recipe);
+    let ties: BTreeMap<String, String> = net.ties().into_iter().collect();
+    let canonical = |path: &str| ties.get(path).cloned().unwrap_or_else(|| path.to_owned());
+    let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+    let mut members: Vec<Option<Selector>> = Vec::new();
+    for (index, group) in recipe.optimizer.groups.iter().enumerate() {
+        let select = &group.value.select;
+        let key = format!("optimizer.group[{index}].select");
+        let Some(chosen) = names.select(select, &key, faults) else {
+            members.push(None);
+            continue;
+        };
+        for chosen in &chosen {
+            let path = canonical(&chosen.named.path);
+            let owner = *owners.entry(path).or_insert(index);
+            if owner != index {
+                faults.add(
+                    item_span(select, chosen.item),
+                    item_key(select, &key, chosen.item),
+                    format!("`{}` is in group `{}` too", chosen.named.name(), labels[owner]),
+                    "one group for each parameter",
+                    "",
+                );
+            }
+        }
+        members.push(Some(any(&chosen)));
+    }
+
+    let optimizer = &recipe.optimizer.optimizer.value;
+    let mut groups = first(optimizer);
+    for ((group, label), select) in recipe.optimizer.groups.iter().zip(&labels).zip(members) {
+        let Some(select) = select else {
+            return Ok(None);
+        };
+        groups = add(groups, label, select, &group.value.optimizer)?;
+    }
+    let optimizer = match groups.build(net) {
+        Ok(optimizer) => optimizer,
+        // Reported above.
+        Err(Error::TwoGroups { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+
+    // A tied parameter is one of its source's group and no other.
+    let own: Vec<&str> = names
+        .iter()
+        .map(|named| named.path.as_str())
+        .filter(|path| !ties.contains_key(*path))
+        .collect();
+    let mut used = Vec::new();
+    let mut describe = |label: &str, options: &Optimizer, index: Option<usize>| {
+        let count = own.iter().filter(|path| owners.get(**path).copied() == index).count();
+        if count == 0 {
+            return;
+        }
+        used.push(label.to_owned());
+        let (rate, decay) = rate_and_decay(options);
+        let plural = if count == 1 { "" } else { "s" };
+        log.push(format!("group: `{label}` {count} parameter{plural}, rate {rate}, decay {decay}"));
+    };
+    for (index, (group, label)) in recipe.optimizer.groups.iter().zip(&labels).enumerate() {
+        describe(label, &group.value.optimizer, Some(index));
+    }
+    describe(DEFAULT, &recipe.optimizer.optimizer.value, None);
+
+    let (schedule, unit, text) = schedule(&recipe.schedule.value)?;
+    log.push(format!("schedule: {text}"));
+    Ok(Some(Grouped { optimizer, schedule, unit, used }))
+}
+
+/// The group of what no group selects.
+const DEFAULT: &str = "default";
+
+/// A name for each group, no two the same: the recipe's own where it can be.
+fn labels(recipe: &Recipe) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for (index, group) in recipe.optimizer.groups.iter().enumerate() {
+        let mut label = match &group.value.name {
+            Some(name) => name.clone(),
+            None => format!("group[{index}]"),
+        };
+        while label == DEFAULT || labels.contains(&label) {
+            label = format!("{label} (group[{index}])");
+        }
+        labels.push(label);
+    }
+    labels
+}
+
+fn first(optimizer: &Optimizer) -> Groups {
+    match optimizer {
+        Optimizer::AdamW(options) => Groups::new(DEFAULT, adamw(options), options.lr),
+        Optimizer::Adam(options) => Groups::new(DEFAULT, adam(options), options.lr),
+        Optimizer::Sgd(options) => Groups::new(DEFAULT, sgd(options), options.lr),
+    }
+}
+
+fn add(
+    groups: Groups,
+    label: &str,
+    select: Selector,
+    optimizer: &Optimizer,
+) -> Result<Groups, Error> {
+    match optimizer {
+        Optimizer::AdamW(options) => groups.group(label, select, adamw(options), options.lr),
+        Optimizer::Adam(options) => groups.group(label, select, adam(options), options.lr),
+        Optimizer::Sgd(options) => groups.group(label, select, sgd(options), options.lr),
+    }
+}
+
+fn adamw(options: &AdamOptions) -> AdamW {
+    AdamWConfig::new()
+        .with_beta_1(options.betas[0] as f32)
+        .with_beta_2(options.betas[1] as f32)
+        .with_epsilon(options.eps as f32)
+        .with_weight_decay(options.weight_decay as f32)
+        .build()
+}
+
+fn adam(options: &AdamOptions) -> Adam {
+    AdamConfig::new()
+        .with_beta_1(options.betas[0] as f32)
+        .with_beta_2(options.betas[1] as f32)
+        .with_epsilon(options.eps as f32)
+        .with_weight_decay(decay(options.weight_decay))
+        .build()
+}
+
+fn sgd(options: &SgdOptions) -> Sgd {
+    let momentum = (options.momentum > 0.0).then(|| MomentumConfig {
+        momentum: options.momentum,
+        dampening: options.dampening,
+        nesterov: options.nesterov,
+    });
+    SgdConfig::new().with_weight_decay(decay(options.weight_decay)).with_momentum(momentum).build()
+}
+
+fn decay(penalty: f64) -> Option<WeightDecayConfig> {
+    (penalty > 0.0).then(|| WeightDecayConfig::new(penalty as f32))
+}
+
+fn rate_and_decay(optimizer: &Optimizer) -> (f64, f64) {
+    match optimizer {
+        Optimizer::AdamW(options) | Optimizer::Adam(options) => (options.lr, options.weight_decay),
+        Optimizer::Sgd(options) => (options.lr, options.weight_decay),
+    }
+}
+
+/// The library's schedule, what it counts, and both in words.
+fn schedule(spec: &spec::Schedule) -> Result<(Schedule, ScheduleUnit, String), Error> {
+    Ok(match spec {
+        spec::Schedule::Constant => {
+            (Schedule::constant(), ScheduleUnit::Epoch, "constant rates".to_owned())
+        }
+        spec::Schedule::MultiStep { milestones, gamma, unit } => {
+            let counted = match unit {
+                ScheduleUnit::Epoch => "epochs",
+                ScheduleUnit::Step => "steps",
+            };
+            let times: Vec<String> = milestones.iter().map(ToString::to_string).collect();
+            let text = format!("rates times {gamma} after {} {counted}", times.join(", "));
+            (Schedule::multi_step(milestones, *gamma)?, *unit, text)
+        }
+    })
+}

@@ -1,0 +1,105 @@
+//! Predictions from a run directory.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use espalier::nn::Sequential;
+use espalier::state::{StateDict, Strict};
+use serde::Serialize;
+
+use super::data::{self, CLASSES, SHAPE};
+use super::directory::{MODEL, RECIPE};
+use super::error::PredictError;
+use super::evaluate::{BATCH, best, log_probability, logits};
+use super::images::Images;
+use super::network;
+use crate::error::ReadError;
+use crate::spec::{DataSource, Recipe};
+
+/// What the network makes of one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prediction {
+    /// The image's place in its file, from 0.
+    pub index: usize,
+    /// The likeliest digit.
+    pub label: usize,
+    /// Its probability, as the network sees it.
+    pub probability: f64,
+}
+
+/// A trained network, read from its run directory.
+pub struct Predictor {
+    network: Sequential,
+    device: Device,
+}
+
+impl Predictor {
+    /// Reads the network of a finished run; its directory is all that is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`PredictError::NotARun`], [`PredictError::NoModel`], or what is wrong with the recipe or
+    /// the model.
+    ///
+    /// ```
+    /// use espalier_recipe::Predictor;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// let error = Predictor::open(path).err().ok_or("an empty directory is no run")?;
+    /// assert!(error.to_string().contains("it has no recipe.toml"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(run: &Path) -> Result<Self, PredictError> {
+        let (recipe, model) = (run.join(RECIPE), run.join(MODEL));
+        if !recipe.is_file() {
+            return Err(PredictError::NotARun { directory: run.to_owned() });
+        }
+        let recipe = Recipe::read(recipe)?;
+        if !model.is_file() {
+            return Err(PredictError::NoModel { directory: run.to_owned() });
+        }
+        let DataSource::Digits = recipe.data.source.value;
+        let device = Device::default();
+        let network =
+            network::build(&recipe, &SHAPE, CLASSES, BATCH, &device).map_err(ReadError::Recipe)?;
+        let in_model = |source| PredictError::Model { path: model.clone(), source };
+        let network = StateDict::open(&model)
+            .and_then(|state| state.load_into(network, Strict::Yes))
+            .map_err(in_model)?;
+        Ok(Self { network, device })
+    }
+
+    /// The shape of one image: channels, height, width.
+    pub fn input_shape(&self) -> &[usize] {
+        &SHAPE
+    }
+
+    /// The likeliest digit of each image, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`PredictError::Images`] for images of another shape than [`input_shape`](Self::input_shape).
+    pub fn predict(&self, images: &Images) -> Result<Vec<Prediction>, PredictError> {
+        if images.shape != self.input_shape() {
+            return Err(PredictError::Images {
+                expected: self.input_shape().to_vec(),
+                found: images.shape.clone(),
+            });
+        }
+        let size = images.size();
+        let mut predictions = Vec::with_capacity(images.len());
+        for pixels in images.pixels.chunks(size * BATCH) {
+            let batch = data::tensor(pixels.to_vec(), pixels.len() / size, &self.device);
+            for row in logits(&self.network, batch)? {
+                let label = best(&row);
+                predictions.push(Prediction {
+                    index: predictions.len(),
+                    label,
+                    probability: log_probability(&row, label).exp(),
+                });
+            }
+        }
+        Ok(predictions)
+    }
+}

@@ -1,0 +1,215 @@
+//! The run itself.
+
+use std::mem;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::Device;
+use espalier::nn::Sequential;
+use espalier::state::StateDict;
+use espalier::{Error, Parametrized};
+
+use super::data::{Batch, Epoch, step_seed};
+use super::directory::Metrics;
+use super::error::TrainError;
+use super::evaluate::{Score, best, evaluate, rows, sparsity, table};
+use super::event::{Accuracy, EpochMetrics, Event, Observer, Summary};
+use super::prepare::Prepared;
+
+/// One step: the network after it, the batch's mean loss, and how many examples were right before.
+struct Step {
+    net: Parametrized<Sequential>,
+    loss: f64,
+    right: usize,
+}
+
+/// What the steps of an epoch add up to.
+struct Steps {
+    net: Parametrized<Sequential>,
+    loss: f64,
+    accuracy: f64,
+}
+
+impl Prepared {
+    /// Trains, prunes, folds and saves the network.
+    ///
+    /// Files of an earlier run in the directory are removed first. The model and the summary are
+    /// there only once the whole run is done.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Interrupted`] if the observer says so, [`TrainError::NonFinite`] if the loss
+    /// is no number any more, [`TrainError::Io`] or [`TrainError::Write`] if a file cannot be
+    /// written.
+    pub fn train(self, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
+        Ok(self.run(observer)?.0)
+    }
+
+    /// [`train`](Self::train), with the network that was saved.
+    pub(super) fn run(
+        mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<(Summary, Sequential), TrainError> {
+        let start = Instant::now();
+        for line in &self.log {
+            observer.event(Event::Log(line));
+        }
+        // Taken out, or its tensors would be shared and never changed in place.
+        let mut net = mem::replace(&mut self.net, Parametrized::new(Sequential::new()));
+        observer.event(Event::Table { title: "before training", rows: &table(&plain(&net))? });
+        let mut metrics = self.directory.begin(&self.text)?;
+        let mut before_pruning = None;
+        for epoch in 0..self.epochs {
+            if let Some(plan) = &self.plan
+                && let Some(round) = plan.round_at(epoch)
+            {
+                if before_pruning.is_none() {
+                    before_pruning = Some(self.score(&net)?.accuracy);
+                }
+                observer.event(Event::Log(&plan.apply(&mut net, round)?));
+            }
+            net = self.epoch(net, epoch, &mut metrics, observer)?;
+        }
+        self.finish(net, before_pruning, start, observer)
+    }
+
+    /// One epoch, from its first step to its line in the metrics.
+    fn epoch(
+        &mut self,
+        net: Parametrized<Sequential>,
+        epoch: usize,
+        metrics: &mut Metrics,
+        observer: &mut dyn Observer,
+    ) -> Result<Parametrized<Sequential>, TrainError> {
+        let start = Instant::now();
+        let Steps { net, loss, accuracy } = self.steps_of(net, epoch, observer)?;
+        let step = self.steps() / self.epochs * (epoch + 1);
+        let network = plain(&net);
+        let score = self.score_plain(&network)?;
+        if !score.loss.is_finite() {
+            let loss = score.loss;
+            return Err(TrainError::NonFinite { step, loss });
+        }
+        let line = EpochMetrics {
+            epoch: epoch + 1,
+            step,
+            loss,
+            train_accuracy: accuracy,
+            test_accuracy: score.accuracy,
+            test_loss: score.loss,
+            rates: self.groups.rates(),
+            sparsity: sparsity(&table(&network)?),
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        metrics.add(&line)?;
+        observer.event(Event::Epoch(&line));
+        Ok(net)
+    }
+
+    fn steps_of(
+        &mut self,
+        mut net: Parametrized<Sequential>,
+        epoch: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Steps, TrainError> {
+        let mut images = Epoch::new(&self.split.train, self.shift, self.seed, epoch);
+        let batches = images.batches(self.batch);
+        let done = batches.len() * epoch;
+        let (mut loss, mut right) = (0.0, 0);
+        for (index, places) in batches.into_iter().enumerate() {
+            let count = places.len();
+            let batch = images.batch(places, &self.device);
+            let step = done + index + 1;
+            self.groups.schedule(step - 1, epoch);
+            if self.draws {
+                self.device.seed(step_seed(self.seed, step));
+            }
+            let after = self.step(net, batch)?;
+            if !after.loss.is_finite() {
+                let loss = after.loss;
+                return Err(TrainError::NonFinite { step, loss });
+            }
+            net = after.net;
+            loss += after.loss * count as f64;
+            right += after.right;
+            observer.event(Event::Step { step, epoch: epoch + 1, loss: after.loss });
+            if observer.interrupted() {
+                let directory = self.directory().to_owned();
+                return Err(TrainError::Interrupted { directory });
+            }
+        }
+        let count = self.split.train.len() as f64;
+        Ok(Steps { net, loss: loss / count, accuracy: right as f64 / count })
+    }
+
+    fn step(&mut self, net: Parametrized<Sequential>, batch: Batch) -> Result<Step, Error> {
+        let loss_of = CrossEntropyLossConfig::new().init(&self.device);
+        let (grads, loss, right) = {
+            let network = net.effective();
+            let logits = network.forward::<4, 2>(batch.images)?;
+            let found = rows(logits.clone().detach());
+            let pairs = found.iter().zip(&batch.labels);
+            let right = pairs.filter(|(row, label)| best(row) == **label).count();
+            let loss = loss_of.forward(logits, batch.targets);
+            let value: f64 = loss.clone().detach().into_scalar();
+            (net.grads(loss.backward())?, value, right)
+        };
+        let net = self.groups.optimizer.step(net, grads);
+        Ok(Step { net, loss, right })
+    }
+
+    fn finish(
+        self,
+        net: Parametrized<Sequential>,
+        before_pruning: Option<f64>,
+        start: Instant,
+        observer: &mut dyn Observer,
+    ) -> Result<(Summary, Sequential), TrainError> {
+        let network = net.valid().fold();
+        let after_pruning = self.score_plain(&network)?.accuracy;
+        let rows = table(&network)?;
+        let title = match self.plan {
+            Some(_) => "after pruning",
+            None => "after training",
+        };
+        observer.event(Event::Table { title, rows: &rows });
+        observer.event(Event::Log(&format!(
+            "fold: {} parameters, test accuracy {after_pruning:.4}",
+            rows.len()
+        )));
+        let model = self.directory.save_model(&StateDict::of(&network))?;
+        let summary = Summary {
+            accuracy: Accuracy {
+                before_pruning: before_pruning.unwrap_or(after_pruning),
+                after_pruning,
+            },
+            sparsity: sparsity(&rows),
+            parameters: rows.iter().map(|row| row.parameters).sum(),
+            seconds: start.elapsed().as_secs_f64(),
+            seed: self.seed,
+        };
+        self.directory.save_summary(&summary)?;
+        observer.event(Event::Log(&format!("save: {}", model.display())));
+        Ok((summary, network))
+    }
+
+    fn score(&self, net: &Parametrized<Sequential>) -> Result<Score, Error> {
+        self.score_plain(&plain(net))
+    }
+
+    /// How well a plain network does on the test images.
+    fn score_plain(&self, network: &Sequential) -> Result<Score, Error> {
+        evaluate(network, &self.split.test, &inference())
+    }
+}
+
+/// The network as it computes now, for inference.
+fn plain(net: &Parametrized<Sequential>) -> Sequential {
+    net.valid().effective()
+}
+
+/// The device without gradients.
+fn inference() -> Device {
+    Device::default()
+}

@@ -1,0 +1,16 @@
+"""The golden files, one function a topic; `TOPICS` lists them by file name."""
+
+from . import chain, errors, orthogonal, pruning, schedule, symmetric, tie, trajectory, weight_norm
+
+TOPICS = {
+    "weight_norm": weight_norm.build,
+    "orthogonal_cayley": orthogonal.build,
+    "orthogonal_cayley_plain": orthogonal.build_plain,
+    "symmetric": symmetric.build,
+    "chain": chain.build,
+    "prune_l1": pruning.build,
+    "tie": tie.build,
+    "trajectory": trajectory.build,
+    "multistep": schedule.build,
+    "errors": errors.build,
+}

@@ -1,0 +1,129 @@
+"""What PyTorch says to a mistake: the type and the message, and the weight it was made on."""
+
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune
+
+from .common import Holder, Symmetric, Topic, module_with, raised
+
+
+class Doubled(nn.Module):
+    """A parametrization without a right inverse."""
+
+    def forward(self, X):
+        return 2 * X
+
+
+def build() -> Topic:
+    topic = Topic("errors")
+    for case, amount in [
+        ("prune_amount_above_one", 1.5),
+        ("prune_amount_negative_float", -0.1),
+        ("prune_amount_negative_int", -3),
+        ("prune_amount_above_size", 31),
+        ("prune_amount_text", "half"),
+    ]:
+        topic.add(case, pruning_amount, weight_shape=[5, 6], amount=amount)
+    topic.add(
+        "prune_amount_above_kept", pruning_kept, weight_shape=[5, 6], amounts=[20, 11]
+    )
+    for action in [
+        prune_amount_nan,
+        prune_unknown_name,
+        prune_remove_unpruned,
+        prune_scores_shape,
+        register_unknown_name,
+        assign_without_right_inverse,
+        assign_wrong_shape_orthogonal,
+        assign_untrivialized_orthogonal,
+        remove_several_originals,
+        remove_unparametrized,
+        orthogonal_one_dimension,
+        orthogonal_unknown_map,
+    ]:
+        topic.add(action.__name__, on_weight, action=action.__name__)
+    return topic
+
+
+def pruning_amount(draw, weight_shape, amount):
+    weight = draw.normal(*weight_shape)
+    layer = module_with("linear", weight)
+    return {"weight": weight}, raised(lambda: prune.l1_unstructured(layer, "weight", amount))
+
+
+def pruning_kept(draw, weight_shape, amounts):
+    weight = draw.normal(*weight_shape)
+    layer = prune.l1_unstructured(module_with("linear", weight), "weight", amounts[0])
+    error = raised(lambda: prune.l1_unstructured(layer, "weight", amounts[1]))
+    return {"weight": weight}, error
+
+
+def on_weight(draw, action):
+    weight = draw.normal(4) if action == "orthogonal_one_dimension" else draw.normal(4, 4)
+    return {"weight": weight}, globals()[action](weight)
+
+
+def prune_amount_nan(weight):
+    layer = module_with("linear", weight)
+    return raised(lambda: prune.l1_unstructured(layer, "weight", float("nan")))
+
+
+def prune_unknown_name(weight):
+    layer = module_with("linear", weight)
+    return raised(lambda: prune.l1_unstructured(layer, "wieght", 0.5))
+
+
+def prune_remove_unpruned(weight):
+    layer = module_with("linear", weight)
+    return raised(lambda: prune.remove(layer, "weight"))
+
+
+def prune_scores_shape(weight):
+    layer = module_with("linear", weight)
+    scores = weight[:2].clone()
+    return raised(
+        lambda: prune.l1_unstructured(layer, "weight", 0.5, importance_scores=scores)
+    )
+
+
+def register_unknown_name(weight):
+    layer = module_with("linear", weight)
+    return raised(lambda: parametrize.register_parametrization(layer, "wieght", Symmetric()))
+
+
+def assign_without_right_inverse(weight):
+    layer = module_with("linear", weight)
+    parametrize.register_parametrization(layer, "weight", Doubled())
+    return raised(lambda: setattr(layer, "weight", weight.clone()))
+
+
+def assign_wrong_shape_orthogonal(weight):
+    layer = parametrizations.orthogonal(module_with("linear", weight), orthogonal_map="cayley")
+    return raised(lambda: setattr(layer, "weight", weight[:3].clone()))
+
+
+def assign_untrivialized_orthogonal(weight):
+    layer = parametrizations.orthogonal(
+        module_with("linear", weight), orthogonal_map="cayley", use_trivialization=False
+    )
+    return raised(lambda: setattr(layer, "weight", weight.clone()))
+
+
+def remove_several_originals(weight):
+    layer = parametrizations.weight_norm(module_with("linear", weight))
+    return raised(
+        lambda: parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+    )
+
+
+def remove_unparametrized(weight):
+    layer = module_with("linear", weight)
+    return raised(lambda: parametrize.remove_parametrizations(layer, "weight"))
+
+
+def orthogonal_one_dimension(weight):
+    return raised(lambda: parametrizations.orthogonal(Holder(weight), orthogonal_map="cayley"))
+
+
+def orthogonal_unknown_map(weight):
+    layer = module_with("linear", weight)
+    return raised(lambda: parametrizations.orthogonal(layer, orthogonal_map="caley"))
