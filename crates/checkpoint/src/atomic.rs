@@ -58,22 +58,15 @@ pub fn write_atomically(
     let temporary = create_temporary(parent, old.as_ref())?;
 
     let mut out = BufWriter::with_capacity(BUFFER, temporary.as_file());
-    write(&mut out)
-        .and_then(|()| out.flush())
-        .map_err(|e| Error::io(path, Action::Write, e))?;
+    write(&mut out).and_then(|()| out.flush()).map_err(|e| Error::io(path, Action::Write, e))?;
     drop(out);
     if let Some(old) = &old {
         // The umask may have taken away from the mode the file was created with.
         let kept = temporary.as_file().set_permissions(old.permissions());
         kept.map_err(|e| Error::io(path, Action::SetMode, e))?;
     }
-    temporary
-        .as_file()
-        .sync_all()
-        .map_err(|e| Error::io(path, Action::Sync, e))?;
-    temporary
-        .persist(&target)
-        .map_err(|e| Error::io(path, Action::Rename, e.error))?;
+    temporary.as_file().sync_all().map_err(|e| Error::io(path, Action::Sync, e))?;
+    temporary.persist(&target).map_err(|e| Error::io(path, Action::Rename, e.error))?;
     sync_directory(&directory).map_err(|e| Error::io(parent, Action::SyncDirectory, e))
 }
 
@@ -97,26 +90,16 @@ pub fn write_atomically(
 /// ```
 pub fn check_writable_dir(path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     // The nearest part that exists tells more than the error of `create_dir_all` would.
-    let obstacle = path
-        .ancestors()
-        .find_map(|part| Some((part, fs::metadata(part).ok()?)));
+    let obstacle = path.ancestors().find_map(|part| Some((part, fs::metadata(part).ok()?)));
     if let Some((part, found)) = obstacle
         && !found.is_dir()
     {
-        return Err(Error::NotADirectory {
-            path: part.to_path_buf(),
-        });
+        return Err(Error::NotADirectory { path: part.to_path_buf() });
     }
     fs::create_dir_all(path).map_err(|e| Error::io(path, Action::CreateDirectory, e))?;
-    create_temporary(path, None)?
-        .close()
-        .map_err(|e| Error::io(path, Action::RemoveTemporary, e))
+    create_temporary(path, None)?.close().map_err(|e| Error::io(path, Action::RemoveTemporary, e))
 }
 
 /// Follows symbolic links, also to a file that is not there yet. Gives the path that is no link, and what
@@ -136,17 +119,12 @@ fn resolve(path: &Path) -> Result<(PathBuf, Option<Metadata>), Error> {
             Err(e) => return Err(inspect(e)),
         }
     }
-    Err(Error::SymlinkLoop {
-        path: path.to_path_buf(),
-        limit: MAX_LINKS,
-    })
+    Err(Error::SymlinkLoop { path: path.to_path_buf(), limit: MAX_LINKS })
 }
 
 /// The directory that holds a file; the current one for a bare name.
 fn directory_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A temporary file that is removed when dropped, never more open than the file it will replace.
@@ -162,9 +140,7 @@ fn create_temporary(directory: &Path, old: Option<&Metadata>) -> Result<NamedTem
     }
     #[cfg(not(unix))]
     let _ = old;
-    builder
-        .tempfile_in(directory)
-        .map_err(|e| Error::io(directory, Action::CreateTemporary, e))
+    builder.tempfile_in(directory).map_err(|e| Error::io(directory, Action::CreateTemporary, e))
 }
 
 #[cfg(unix)]
@@ -176,12 +152,7 @@ fn open_directory(directory: &Path) -> Result<File, Error> {
 fn sync_directory(directory: &File) -> io::Result<()> {
     match directory.sync_all() {
         // Some network file systems know no such thing; the rename is all there is to be had.
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
             Ok(())
         }
         other => other,

@@ -54,12 +54,9 @@ impl Checkpoint {
     /// ```
     pub fn push(&mut self, tensor: NamedTensor) -> Result<(), Error> {
         if self.places.contains_key(tensor.name()) {
-            return Err(Error::DuplicateName {
-                name: tensor.name().to_owned(),
-            });
+            return Err(Error::DuplicateName { name: tensor.name().to_owned() });
         }
-        self.places
-            .insert(tensor.name().to_owned(), self.tensors.len());
+        self.places.insert(tensor.name().to_owned(), self.tensors.len());
         self.tensors.push(tensor);
         Ok(())
     }

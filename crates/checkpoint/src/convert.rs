@@ -69,19 +69,11 @@ macro_rules! decoder {
 /// The elements as `f64`, or nothing for a type without a real value.
 pub(crate) fn values(dtype: Dtype, bytes: &[u8]) -> Option<Values<'_>> {
     let decode = decoder!(dtype, f64)?;
-    Some(Values {
-        chunks: bytes.chunks_exact(dtype.size_bits() / 8),
-        decode,
-    })
+    Some(Values { chunks: bytes.chunks_exact(dtype.size_bits() / 8), decode })
 }
 
 /// The elements as `f32`, or nothing for a type without a real value.
 pub(crate) fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     let decode = decoder!(dtype, f32)?;
-    Some(
-        bytes
-            .chunks_exact(dtype.size_bits() / 8)
-            .map(decode)
-            .collect(),
-    )
+    Some(bytes.chunks_exact(dtype.size_bits() / 8).map(decode).collect())
 }

@@ -162,14 +162,8 @@ impl Dtype {
 
     /// The bytes that `numel` elements take, or why they take none.
     pub(crate) fn byte_len(self, numel: usize) -> Result<usize, ByteLenFault> {
-        let bits = numel
-            .checked_mul(self.size_bits())
-            .ok_or(ByteLenFault::Overflow)?;
-        if bits % 8 == 0 {
-            Ok(bits / 8)
-        } else {
-            Err(ByteLenFault::PartialByte)
-        }
+        let bits = numel.checked_mul(self.size_bits()).ok_or(ByteLenFault::Overflow)?;
+        if bits % 8 == 0 { Ok(bits / 8) } else { Err(ByteLenFault::PartialByte) }
     }
 }
 
@@ -191,7 +185,5 @@ pub(crate) enum ByteLenFault {
 /// The product of the sizes, or nothing if it does not fit. As in the safetensors library, a zero
 /// after an overflow does not mend it.
 pub(crate) fn checked_numel(shape: &[usize]) -> Option<usize> {
-    shape
-        .iter()
-        .try_fold(1usize, |product, &size| product.checked_mul(size))
+    shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
 }

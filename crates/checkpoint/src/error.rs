@@ -94,11 +94,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(path: &Path, action: Action, cause: io::Error) -> Self {
-        Self::Io {
-            path: path.to_path_buf(),
-            action,
-            cause,
-        }
+        Self::Io { path: path.to_path_buf(), action, cause }
     }
 }
 

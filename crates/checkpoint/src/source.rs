@@ -11,15 +11,10 @@ pub(crate) fn open(path: &Path) -> Result<(BufReader<File>, u64), Error> {
     // Before opening: to open a pipe would wait for a writer.
     let kind = fs::metadata(path).map_err(|e| Error::io(path, Action::Open, e))?;
     if !kind.is_file() {
-        return Err(Error::NotAFile {
-            path: path.to_path_buf(),
-        });
+        return Err(Error::NotAFile { path: path.to_path_buf() });
     }
     let file = File::open(path).map_err(|e| Error::io(path, Action::Open, e))?;
-    let length = file
-        .metadata()
-        .map_err(|e| Error::io(path, Action::Inspect, e))?
-        .len();
+    let length = file.metadata().map_err(|e| Error::io(path, Action::Inspect, e))?.len();
     Ok((BufReader::new(file), length))
 }
 
@@ -31,9 +26,5 @@ pub(crate) fn read_exact(reader: &mut impl Read, length: usize) -> io::Result<Ve
         .try_reserve_exact(length)
         .map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e.to_string()))?;
     let read = reader.take(length as u64).read_to_end(&mut bytes)?;
-    if read == length {
-        Ok(bytes)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    if read == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

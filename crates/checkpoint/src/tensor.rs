@@ -110,20 +110,9 @@ impl NamedTensor {
             .and_then(|numel| Ok((numel, dtype.byte_len(numel)?)));
         let cause = match counted {
             Ok((numel, needed)) if needed == bytes.len() => {
-                return Ok(Self {
-                    name,
-                    dtype,
-                    shape,
-                    numel,
-                    bytes,
-                });
+                return Ok(Self { name, dtype, shape, numel, bytes });
             }
-            Ok((_, needed)) => TensorFault::ByteCount {
-                dtype,
-                shape,
-                needed,
-                found: bytes.len(),
-            },
+            Ok((_, needed)) => TensorFault::ByteCount { dtype, shape, needed, found: bytes.len() },
             Err(ByteLenFault::Overflow) => TensorFault::Overflow { dtype, shape },
             Err(ByteLenFault::PartialByte) => TensorFault::PartialByte { dtype, shape },
         };
@@ -187,17 +176,10 @@ impl NamedTensor {
         encode: impl Fn(T) -> [u8; N],
     ) -> Result<Self, Error> {
         let Some(needed) = checked_numel(&shape) else {
-            return Err(Error::Tensor {
-                name,
-                cause: TensorFault::Overflow { dtype, shape },
-            });
+            return Err(Error::Tensor { name, cause: TensorFault::Overflow { dtype, shape } });
         };
         if needed != values.len() {
-            let cause = TensorFault::ElementCount {
-                shape,
-                needed,
-                found: values.len(),
-            };
+            let cause = TensorFault::ElementCount { shape, needed, found: values.len() };
             return Err(Error::Tensor { name, cause });
         }
         let bytes = values.iter().flat_map(|&value| encode(value)).collect();
@@ -342,10 +324,6 @@ impl NamedTensor {
 /// Name, type and shape; never the elements.
 impl fmt::Debug for NamedTensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "NamedTensor({:?}, {}, {:?})",
-            self.name, self.dtype, self.shape
-        )
+        write!(f, "NamedTensor({:?}, {}, {:?})", self.name, self.dtype, self.shape)
     }
 }

@@ -3,7 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, value_parser,
+};
+
+/// TOML has no larger integers.
+const LARGEST_SEED: u64 = i64::MAX as u64;
 
 /// Train, predict with and inspect neural networks whose parameters are tied, shaped and pruned.
 ///
@@ -20,8 +25,6 @@ Example:
 )]
 pub(crate) struct Args {
     /// When to colour messages and progress
-    ///
-    /// With `auto`, where standard error is a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
     #[command(subcommand)]
@@ -54,7 +57,9 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// The seed of all that is drawn at random, instead of the recipe's
-    #[arg(long, value_name = "N")]
+    ///
+    /// From 0 to 9223372036854775807, as in a recipe.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(..=LARGEST_SEED))]
     pub(crate) seed: Option<u64>,
     /// Show no progress and no messages, only results and errors
     #[arg(long, short)]

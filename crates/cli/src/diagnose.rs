@@ -79,7 +79,7 @@ fn chain(error: &dyn Error) -> String {
 fn help(error: &CliError) -> Option<String> {
     match error {
         CliError::Checkpoint(CheckpointError::NotAFile { path }) => checkpoints_in(path),
-        CliError::Train(TrainError::Interrupted { .. }) => {
+        CliError::Train(error) if matches!(**error, TrainError::Interrupted { .. }) => {
             Some("the same command starts anew in the same directory".to_owned())
         }
         _ => None,
@@ -183,10 +183,10 @@ impl<'a> Fault<'a> {
             long => (None, long),
         };
         let mend = problem.help.as_ref().map(|help| harmless(help));
-        let help: Vec<String> = below.into_iter().chain(mend).collect();
+        let help: Vec<String> = mend.into_iter().chain(below).collect();
         Self {
             message: harmless(&message),
-            help: (!help.is_empty()).then(|| help.join("; ")),
+            help: (!help.is_empty()).then(|| help.join("\n")),
             place: Some(Place { source, span: first_line(source, &problem.span), label }),
         }
     }

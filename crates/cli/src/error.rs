@@ -16,9 +16,9 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Recipe(#[from] ReadError),
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     #[error(transparent)]
-    Predict(#[from] PredictError),
+    Predict(Box<PredictError>),
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     #[error("cannot set what Ctrl-C does: {0}")]
@@ -31,10 +31,29 @@ impl CliError {
     /// The problems of a recipe, if they are the cause.
     pub(crate) fn recipe(&self) -> Option<&RecipeError> {
         match self {
-            Self::Recipe(ReadError::Recipe(error))
-            | Self::Train(TrainError::Recipe(error))
-            | Self::Predict(PredictError::Recipe(ReadError::Recipe(error))) => Some(error),
+            Self::Recipe(ReadError::Recipe(error)) => Some(error),
+            Self::Train(error) => match &**error {
+                TrainError::Recipe(error) => Some(error),
+                _ => None,
+            },
+            Self::Predict(error) => match &**error {
+                PredictError::Recipe(ReadError::Recipe(error)) => Some(error),
+                _ => None,
+            },
             _ => None,
         }
+    }
+}
+
+// Boxed, for they are large and every result would be.
+impl From<TrainError> for CliError {
+    fn from(error: TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
+}
+
+impl From<PredictError> for CliError {
+    fn from(error: PredictError) -> Self {
+        Self::Predict(Box::new(error))
     }
 }

@@ -24,6 +24,7 @@ enum Shown {
 pub(crate) struct Progress<'a> {
     shown: Shown,
     bar: ProgressBar,
+    steps: usize,
     epochs: usize,
     stop: Arc<AtomicBool>,
     tables: Style,
@@ -44,7 +45,7 @@ impl<'a> Progress<'a> {
             (false, false) => (Shown::Lines, ProgressBar::hidden()),
             (false, true) => (Shown::Bar { accuracy: None }, bar(steps, console.unicode)),
         };
-        Self { shown, bar, epochs, stop, tables: console.tables, output }
+        Self { shown, bar, steps, epochs, stop, tables: console.tables, output }
     }
 
     /// Takes the bar away.
@@ -79,7 +80,7 @@ impl<'a> Progress<'a> {
     fn epoch(&mut self, metrics: &EpochMetrics) {
         match &mut self.shown {
             Shown::Nothing => {}
-            Shown::Lines => to_stderr(&epoch_line(metrics, self.epochs)),
+            Shown::Lines => to_stderr(&epoch_line(metrics, (self.steps, self.epochs))),
             Shown::Bar { accuracy } => *accuracy = Some(metrics.test_accuracy),
         }
     }
@@ -119,13 +120,22 @@ fn bar(steps: usize, unicode: bool) -> ProgressBar {
     ProgressBar::with_draw_target(Some(steps as u64), target).with_style(style)
 }
 
-fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
-    let EpochMetrics { epoch, step, loss, seconds, .. } = metrics;
+/// What an epoch came to; the lines of a run stand in columns.
+fn epoch_line(metrics: &EpochMetrics, (steps, epochs): (usize, usize)) -> String {
+    let column = |number: usize, most: usize| {
+        let width = most.to_string().len();
+        format!("{number:>width$}")
+    };
+    let per_cent = |fraction: f64| format!("{:>8}", per_cent(fraction));
     format!(
-        "epoch {epoch}/{epochs}  step {step}  loss {loss:.4}  accuracy {} training, {} test  \
-         sparsity {}  {seconds:.1} s\n",
+        "epoch {}/{epochs}  step {}  loss {:.4}  accuracy {} training, {} test  sparsity {}  \
+         {:.1} s\n",
+        column(metrics.epoch, epochs),
+        column(metrics.step, steps),
+        metrics.loss,
         per_cent(metrics.train_accuracy),
         per_cent(metrics.test_accuracy),
         per_cent(metrics.sparsity),
+        metrics.seconds,
     )
 }

@@ -62,7 +62,7 @@ fn closing(summary: &Summary, prunes: bool, directory: &Path) -> String {
     }
     line("sparsity", &per_cent(summary.sparsity));
     line("parameters", &summary.parameters.to_string());
-    line("seconds", &format!("{:.1}", summary.seconds));
+    line("seconds", &format!("{:.2}", summary.seconds));
     line("seed", &summary.seed.to_string());
     // A recipe may name it, so it may hold anything.
     line("run directory", &harmless(&directory.display().to_string()));

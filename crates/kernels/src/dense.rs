@@ -37,11 +37,7 @@ pub enum DenseError {
 
 fn view<T: Real>(rows: usize, columns: usize, values: &[T]) -> Result<MatRef<'_, T>, DenseError> {
     if rows.checked_mul(columns) != Some(values.len()) {
-        return Err(DenseError::Length {
-            rows,
-            columns,
-            found: values.len(),
-        });
+        return Err(DenseError::Length { rows, columns, found: values.len() });
     }
     Ok(MatRef::from_row_major_slice(values, rows, columns))
 }
@@ -68,11 +64,7 @@ pub fn inverse<T: Real>(n: usize, values: &[T]) -> Result<Vec<T>, DenseError> {
             out.push(inverted[(row, column)]);
         }
     }
-    if out.iter().all(|x| x.finite()) {
-        Ok(out)
-    } else {
-        Err(DenseError::Singular { n })
-    }
+    if out.iter().all(|x| x.finite()) { Ok(out) } else { Err(DenseError::Singular { n }) }
 }
 
 /// The orthogonal factor of a tall row-major matrix, signs chosen so that `R` has a non-negative
@@ -109,18 +101,10 @@ pub fn orthonormal_columns<T: Real>(
     for row in 0..rows {
         for column in 0..columns {
             let value = q[(row, column)];
-            out.push(if r[(column, column)] < T::ZERO {
-                -value
-            } else {
-                value
-            });
+            out.push(if r[(column, column)] < T::ZERO { -value } else { value });
         }
     }
-    if out.iter().all(|x| x.finite()) {
-        Ok(out)
-    } else {
-        Err(DenseError::Singular { n: columns })
-    }
+    if out.iter().all(|x| x.finite()) { Ok(out) } else { Err(DenseError::Singular { n: columns }) }
 }
 
 #[cfg(test)]
@@ -156,14 +140,8 @@ mod tests {
 
     #[test]
     fn a_singular_matrix_is_an_error() {
-        assert_eq!(
-            inverse(2, &[1.0f64, 2.0, 2.0, 4.0]),
-            Err(DenseError::Singular { n: 2 })
-        );
-        assert!(matches!(
-            inverse(2, &[1.0f32]),
-            Err(DenseError::Length { found: 1, .. })
-        ));
+        assert_eq!(inverse(2, &[1.0f64, 2.0, 2.0, 4.0]), Err(DenseError::Singular { n: 2 }));
+        assert!(matches!(inverse(2, &[1.0f32]), Err(DenseError::Length { found: 1, .. })));
     }
 
     #[test]
@@ -172,9 +150,7 @@ mod tests {
         let q = orthonormal_columns(rows, columns, &pseudo_random(rows * columns)).unwrap();
         for i in 0..columns {
             for j in 0..columns {
-                let dot: f64 = (0..rows)
-                    .map(|k| q[k * columns + i] * q[k * columns + j])
-                    .sum();
+                let dot: f64 = (0..rows).map(|k| q[k * columns + i] * q[k * columns + j]).sum();
                 assert!((dot - if i == j { 1.0 } else { 0.0 }).abs() < 1e-12);
             }
         }
@@ -182,10 +158,7 @@ mod tests {
         assert!(q.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-12));
         assert!(matches!(
             orthonormal_columns(1, 2, &[1.0f32, 2.0]),
-            Err(DenseError::Wide {
-                rows: 1,
-                columns: 2
-            })
+            Err(DenseError::Wide { rows: 1, columns: 2 })
         ));
     }
 }

@@ -27,9 +27,7 @@ pub(crate) fn statistic(value: Option<f64>) -> String {
     }
     // Rounding comes first: 9.9996 is 10.00, not 10.000.
     let scientific = format!("{value:.3e}");
-    let exponent = scientific
-        .split_once('e')
-        .and_then(|(_, e)| e.parse::<i32>().ok());
+    let exponent = scientific.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok());
     match exponent {
         Some(exponent @ -4..=5) => {
             let decimals = usize::try_from(3 - exponent).unwrap_or(0);
@@ -57,11 +55,7 @@ pub(crate) fn shape(sizes: &[usize]) -> String {
     if sizes.is_empty() {
         return "()".into();
     }
-    sizes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("x")
+    sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// A name from a file, harmless to a terminal: what moves the cursor, colours or turns the direction
@@ -86,12 +80,7 @@ mod tests {
 
     #[test]
     fn groups_of_three() {
-        let cases = [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (100_000, "100,000"),
-        ];
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (100_000, "100,000")];
         for (number, text) in cases {
             assert_eq!(grouped(number), text);
         }
@@ -137,10 +126,7 @@ mod tests {
 
     #[test]
     fn names_cannot_direct_the_terminal() {
-        assert_eq!(
-            harmless("a\u{1b}[31m\nb\u{202e}"),
-            "a\\u{1b}[31m\\u{a}b\\u{202e}"
-        );
+        assert_eq!(harmless("a\u{1b}[31m\nb\u{202e}"), "a\\u{1b}[31m\\u{a}b\\u{202e}");
         assert_eq!(harmless("poids.équilibre"), "poids.équilibre");
     }
 

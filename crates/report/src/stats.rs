@@ -46,17 +46,8 @@ pub(crate) fn measure(values: impl Iterator<Item = f64> + Clone) -> Stats {
     }
     // Sums are of values in this unit: 1 unless squares would overflow or vanish.
     let largest = min.abs().max(max.abs());
-    let unit = if largest == 0.0 || SAFE.contains(&largest) {
-        1.0
-    } else {
-        largest
-    };
-    let scaled = || {
-        values
-            .clone()
-            .filter(|value| value.is_finite())
-            .map(|value| value / unit)
-    };
+    let unit = if largest == 0.0 || SAFE.contains(&largest) { 1.0 } else { largest };
+    let scaled = || values.clone().filter(|value| value.is_finite()).map(|value| value / unit);
 
     let count = finite as f64;
     let mean = scaled().fold(Sum::default(), Sum::add).value() / count;
@@ -93,10 +84,7 @@ impl Sum {
         } else {
             (value - sum) + self.sum
         };
-        Self {
-            sum,
-            rounded_away: self.rounded_away + lost,
-        }
+        Self { sum, rounded_away: self.rounded_away + lost }
     }
 
     fn value(self) -> f64 {
@@ -140,10 +128,7 @@ mod tests {
     #[test]
     fn only_finite_values_count() {
         let stats = of(&[f64::NAN, 3.0, f64::INFINITY, 1.0, f64::NEG_INFINITY]);
-        assert_eq!(
-            (stats.nonfinite, stats.mean, stats.std),
-            (3, Some(2.0), Some(1.0))
-        );
+        assert_eq!((stats.nonfinite, stats.mean, stats.std), (3, Some(2.0), Some(1.0)));
         assert_eq!((stats.min, stats.max), (Some(1.0), Some(3.0)));
     }
 

@@ -24,10 +24,7 @@ impl Style {
     /// assert!(!espalier_report::Style::ascii().utf8);
     /// ```
     pub const fn ascii() -> Self {
-        Self {
-            utf8: false,
-            width: None,
-        }
+        Self { utf8: false, width: None }
     }
 
     /// Box-drawing lines, as wide as the contents.
@@ -36,10 +33,7 @@ impl Style {
     /// assert!(espalier_report::Style::utf8().utf8);
     /// ```
     pub const fn utf8() -> Self {
-        Self {
-            utf8: true,
-            width: None,
-        }
+        Self { utf8: true, width: None }
     }
 
     /// The same for a terminal of that many columns.
@@ -49,10 +43,7 @@ impl Style {
     /// ```
     #[must_use]
     pub const fn with_width(self, width: u16) -> Self {
-        Self {
-            width: Some(width),
-            ..self
-        }
+        Self { width: Some(width), ..self }
     }
 }
 
@@ -74,10 +65,7 @@ pub(crate) fn draw(columns: &[Column], text: usize, rows: &[Vec<String>], style:
     let mut table = build(columns, text, rows, &shown, style);
     let fits = |table: &Table| style.width.is_none_or(|width| least_width(table) <= width);
     while !fits(&table) {
-        let most = shown
-            .iter()
-            .map(|&column| columns[column].dispensable)
-            .max();
+        let most = shown.iter().map(|&column| columns[column].dispensable).max();
         let Some(most) = most.filter(|&most| most > 0) else {
             break;
         };
@@ -94,10 +82,7 @@ pub(crate) fn draw(columns: &[Column], text: usize, rows: &[Vec<String>], style:
         .map(|column| columns[column].heading)
         .collect();
     if !left_out.is_empty() {
-        drawn.push_str(&format!(
-            "left out for want of width: {}\n",
-            left_out.join(", ")
-        ));
+        drawn.push_str(&format!("left out for want of width: {}\n", left_out.join(", ")));
     }
     drawn
 }
@@ -112,11 +97,7 @@ fn build(
     let mut table = Table::new();
     // The width is the caller's: what is drawn does not depend on where it is drawn.
     table.force_no_tty();
-    table.load_style(if style.utf8 {
-        UTF8_FULL_CONDENSED
-    } else {
-        ASCII_FULL_CONDENSED
-    });
+    table.load_style(if style.utf8 { UTF8_FULL_CONDENSED } else { ASCII_FULL_CONDENSED });
     table.set_header(shown.iter().map(|&column| columns[column].heading));
     for row in rows {
         table.add_row(shown.iter().map(|&column| &row[column]));
@@ -143,19 +124,14 @@ fn least_width(table: &Table) -> u16 {
 
 /// What everything but the names takes: contents, a blank on each side, lines.
 fn other_width(widths: &[u16]) -> u16 {
-    let contents = widths
-        .iter()
-        .skip(1)
-        .fold(0u16, |sum, &width| sum.saturating_add(width));
+    let contents = widths.iter().skip(1).fold(0u16, |sum, &width| sum.saturating_add(width));
     let lines = u16::try_from(3 * widths.len() + 1).unwrap_or(u16::MAX);
     contents.saturating_add(lines)
 }
 
 /// Breaks names so that the table fits; if even then it would not, everything is broken.
 fn arrange(table: &mut Table, width: u16) {
-    table
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     let widths = table.column_max_content_widths();
     let names = width.saturating_sub(other_width(&widths));
     if names < NAME_WIDTH.min(widths.first().copied().unwrap_or(0)) {

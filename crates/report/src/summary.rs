@@ -202,21 +202,12 @@ impl Summary {
 pub fn summarize(file: &str, format: &str, checkpoint: &Checkpoint) -> Summary {
     let tensors: Vec<TensorRow> = checkpoint.iter().map(TensorRow::of).collect();
     let total = Total::of(&tensors);
-    Summary {
-        file: file.to_owned(),
-        format: format.to_owned(),
-        tensors,
-        total,
-    }
+    Summary { file: file.to_owned(), format: format.to_owned(), tensors, total }
 }
 
 /// A part of a whole, from 0 to 1; 0 of nothing.
 pub(crate) fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 #[cfg(test)]
@@ -258,10 +249,7 @@ mod tests {
     #[test]
     fn sums_of_made_up_rows_do_not_overflow() {
         let row = TensorRow::of(&NamedTensor::f32("a", vec![0], &[]).unwrap());
-        let huge = TensorRow {
-            numel: u64::MAX,
-            ..row
-        };
+        let huge = TensorRow { numel: u64::MAX, ..row };
         assert_eq!(Total::of(&[huge.clone(), huge]).parameters, u64::MAX);
     }
 }

@@ -5,10 +5,7 @@ use crate::style::{Column, Style, draw};
 use crate::summary::{Summary, TensorRow, share};
 
 const fn column(heading: &'static str, dispensable: u8) -> Column {
-    Column {
-        heading,
-        dispensable,
-    }
+    Column { heading, dispensable }
 }
 
 /// The table of a whole summary: a row for each tensor and one of the sums, ending in a newline.
@@ -118,24 +115,11 @@ pub fn parameter_table(rows: &[ParameterRow], title: &str, style: Style) -> Stri
     let sum = |of: fn(&ParameterRow) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
     let line = |name: String, shape: String, parameters: u64, zeros: u64| {
         let share = share(zeros, parameters);
-        vec![
-            name,
-            shape,
-            grouped(parameters),
-            grouped(zeros),
-            per_cent(Some(share)),
-        ]
+        vec![name, shape, grouped(parameters), grouped(zeros), per_cent(Some(share))]
     };
     let mut lines: Vec<Vec<String>> = rows
         .iter()
-        .map(|row| {
-            line(
-                harmless(&row.name),
-                shape(&row.shape),
-                row.parameters,
-                row.zeros,
-            )
-        })
+        .map(|row| line(harmless(&row.name), shape(&row.shape), row.parameters, row.zeros))
         .collect();
     let (parameters, zeros) = (sum(|row| row.parameters), sum(|row| row.zeros));
     lines.push(line("total".into(), String::new(), parameters, zeros));
@@ -152,11 +136,7 @@ mod tests {
     fn summary() -> Summary {
         let weight: Vec<f32> = (0..1200).map(|i| [0.0, 1.5, -0.5][i % 3]).collect();
         let tensors = [
-            NamedTensor::f32(
-                "encoder.layers.0.attention.query.weight",
-                vec![4, 300],
-                &weight,
-            ),
+            NamedTensor::f32("encoder.layers.0.attention.query.weight", vec![4, 300], &weight),
             NamedTensor::f32("b", vec![], &[f32::NAN]),
             NamedTensor::new("scale", Dtype::F8E4M3, vec![8], vec![0; 8]),
         ];
@@ -174,10 +154,7 @@ mod tests {
             parameters: shape.iter().product::<usize>() as u64,
             zeros,
         };
-        vec![
-            row("fc1.weight", &[512, 784], 200_704),
-            row("fc1.bias", &[512], 0),
-        ]
+        vec![row("fc1.weight", &[512, 784], 200_704), row("fc1.bias", &[512], 0)]
     }
 
     #[test]
@@ -224,10 +201,7 @@ after pruning
 │ total      ┆         ┆    401,920 ┆ 200,704 ┆ 49.94% │
 └────────────┴─────────┴────────────┴─────────┴────────┘
 ";
-        assert_eq!(
-            parameter_table(&rows(), "after pruning", Style::utf8()),
-            expected
-        );
+        assert_eq!(parameter_table(&rows(), "after pruning", Style::utf8()), expected);
     }
 
     #[test]
@@ -251,10 +225,7 @@ empty
             let text = parameter_table(&rows, "t", Style::ascii().with_width(width));
             let drawn = text.lines().filter(|line| line.starts_with(['|', '+']));
             let widths: Vec<usize> = drawn.map(str::len).collect();
-            assert!(
-                widths.iter().all(|&line| line == widths[0]),
-                "{width}:\n{text}"
-            );
+            assert!(widths.iter().all(|&line| line == widths[0]), "{width}:\n{text}");
             assert!(widths[0] <= usize::from(width), "{width}:\n{text}");
             // Broken, but whole.
             let first_column = text.lines().filter_map(|line| line.split('|').nth(1));
@@ -276,9 +247,6 @@ empty
         let mut rows = rows();
         rows[0].name = "a\n\u{1b}[2J".into();
         let text = parameter_table(&rows, "t\u{7}", Style::ascii());
-        assert!(
-            text.starts_with("t\\u{7}\n") && text.contains("| a\\u{a}\\u{1b}[2J |"),
-            "{text}"
-        );
+        assert!(text.starts_with("t\\u{7}\n") && text.contains("| a\\u{a}\\u{1b}[2J |"), "{text}");
     }
 }

@@ -78,9 +78,7 @@ impl Array {
     /// ```
     pub fn values(&self) -> impl Iterator<Item = f64> {
         // Every type that the reader accepts has values.
-        convert::values(self.dtype, &self.bytes)
-            .into_iter()
-            .flatten()
+        convert::values(self.dtype, &self.bytes).into_iter().flatten()
     }
 
     /// The elements as little-endian bytes in C order, such as labels or pixels of type `U8`.
@@ -299,10 +297,7 @@ pub fn read_npy_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<Array, E
 }
 
 fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Array, Error> {
-    let fault = |cause| Error::Npy {
-        path: path.to_path_buf(),
-        cause,
-    };
+    let fault = |cause| Error::Npy { path: path.to_path_buf(), cause };
     let unreadable = |e| Error::io(path, Action::Read, e);
 
     let mut magic = [0; 6];
@@ -327,26 +322,17 @@ fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Array, Error
         return Err(fault(NpyFault::HeaderCut));
     }
     let mut prefix = [0; 4];
-    reader
-        .read_exact(&mut prefix[..width as usize])
-        .map_err(unreadable)?;
+    reader.read_exact(&mut prefix[..width as usize]).map_err(unreadable)?;
     let claimed = u64::from(u32::from_le_bytes(prefix));
     if claimed > MAX_HEADER {
-        return Err(fault(NpyFault::HeaderOverLimit {
-            length: claimed,
-            limit: MAX_HEADER,
-        }));
+        return Err(fault(NpyFault::HeaderOverLimit { length: claimed, limit: MAX_HEADER }));
     }
     let Some(found) = length.checked_sub(8 + width + claimed) else {
         return Err(fault(NpyFault::HeaderCut));
     };
     let text = source::read_exact(reader, claimed as usize).map_err(unreadable)?;
-    let NpyHeader {
-        dtype,
-        big_endian,
-        fortran_order,
-        shape,
-    } = npy_header::parse(&text).map_err(fault)?;
+    let NpyHeader { dtype, big_endian, fortran_order, shape } =
+        npy_header::parse(&text).map_err(fault)?;
 
     let needed = checked_numel(&shape).and_then(|numel| dtype.byte_len(numel).ok());
     let Some(needed) = needed else {
@@ -354,12 +340,7 @@ fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Array, Error
     };
     if needed as u64 != found {
         let needed = needed as u64;
-        return Err(fault(NpyFault::DataLength {
-            dtype,
-            shape,
-            needed,
-            found,
-        }));
+        return Err(fault(NpyFault::DataLength { dtype, shape, needed, found }));
     }
     let mut bytes = source::read_exact(reader, needed).map_err(unreadable)?;
     let width = dtype.size_bits() / 8;
@@ -369,11 +350,7 @@ fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Array, Error
     if fortran_order {
         bytes = to_c_order(&bytes, &shape, width);
     }
-    Ok(Array {
-        dtype,
-        shape,
-        bytes,
-    })
+    Ok(Array { dtype, shape, bytes })
 }
 
 /// Brings elements of `width` bytes from Fortran order (first index fastest) into C order (last index
@@ -429,33 +406,21 @@ fn to_c_order(bytes: &[u8], shape: &[usize], width: usize) -> Vec<u8> {
 /// ```
 pub fn write_npy(path: impl AsRef<Path>, shape: &[usize], values: &[f32]) -> Result<(), Error> {
     let path = path.as_ref();
-    let fault = |cause| Error::Npy {
-        path: path.to_path_buf(),
-        cause,
-    };
+    let fault = |cause| Error::Npy { path: path.to_path_buf(), cause };
     if shape.len() > MAX_RANK {
         return Err(fault(NpyFault::RankOverLimit { limit: MAX_RANK }));
     }
     let Some(needed) = checked_numel(shape) else {
-        return Err(fault(NpyFault::ShapeOverflow {
-            dtype: Dtype::F32,
-            shape: shape.to_vec(),
-        }));
+        return Err(fault(NpyFault::ShapeOverflow { dtype: Dtype::F32, shape: shape.to_vec() }));
     };
     if needed != values.len() {
         let (shape, found) = (shape.to_vec(), values.len());
-        return Err(fault(NpyFault::ElementCount {
-            shape,
-            needed,
-            found,
-        }));
+        return Err(fault(NpyFault::ElementCount { shape, needed, found }));
     }
     let header = encode_header(shape);
     write_atomically(path, |out| {
         out.write_all(&header)?;
-        values
-            .iter()
-            .try_for_each(|value| out.write_all(&value.to_le_bytes()))
+        values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
     })
 }
 

@@ -15,10 +15,7 @@ pub(crate) struct NpyHeader {
 
 /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }` in any order of the keys.
 pub(crate) fn parse(header: &[u8]) -> Result<NpyHeader, NpyFault> {
-    let mut cursor = Cursor {
-        bytes: header,
-        at: 0,
-    };
+    let mut cursor = Cursor { bytes: header, at: 0 };
     let (mut descr, mut fortran_order, mut shape) = (None, None, None);
     cursor.expect(b'{', "an opening brace")?;
     while !cursor.accept(b'}') {
@@ -47,18 +44,14 @@ pub(crate) fn parse(header: &[u8]) -> Result<NpyHeader, NpyFault> {
     Ok(NpyHeader {
         dtype,
         big_endian,
-        fortran_order: fortran_order.ok_or(NpyFault::MissingKey {
-            key: "fortran_order",
-        })?,
+        fortran_order: fortran_order.ok_or(NpyFault::MissingKey { key: "fortran_order" })?,
         shape: shape.ok_or(NpyFault::MissingKey { key: "shape" })?,
     })
 }
 
 /// The element type of a descriptor such as `<f4`, and whether it is big-endian.
 fn element_type(descr: &str) -> Result<(Dtype, bool), NpyFault> {
-    let unsupported = || NpyFault::UnsupportedType {
-        descr: descr.to_owned(),
-    };
+    let unsupported = || NpyFault::UnsupportedType { descr: descr.to_owned() };
     let mut rest = descr.chars();
     let order = rest.next().ok_or_else(unsupported)?;
     let dtype = match rest.as_str() {
@@ -110,18 +103,11 @@ impl Cursor<'_> {
     }
 
     fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), NpyFault> {
-        if self.accept(byte) {
-            Ok(())
-        } else {
-            Err(self.unexpected(what))
-        }
+        if self.accept(byte) { Ok(()) } else { Err(self.unexpected(what)) }
     }
 
     fn unexpected(&self, expected: &'static str) -> NpyFault {
-        NpyFault::Header {
-            expected,
-            position: self.at,
-        }
+        NpyFault::Header { expected, position: self.at }
     }
 
     fn string(&mut self, what: &'static str) -> Result<String, NpyFault> {
@@ -232,15 +218,9 @@ mod tests {
         assert!(matches!(shape("(-5,)"), Err(NpyFault::Header { .. })));
         assert!(matches!(shape("(5,,)"), Err(NpyFault::Header { .. })));
         assert!(matches!(shape("5"), Err(NpyFault::Header { .. })));
-        assert!(matches!(
-            shape("(18446744073709551616,)"),
-            Err(NpyFault::SizeOverflow { .. })
-        ));
+        assert!(matches!(shape("(18446744073709551616,)"), Err(NpyFault::SizeOverflow { .. })));
         let many = format!("({})", "1,".repeat(65));
-        assert!(matches!(
-            shape(&many),
-            Err(NpyFault::RankOverLimit { limit: 64 })
-        ));
+        assert!(matches!(shape(&many), Err(NpyFault::RankOverLimit { limit: 64 })));
     }
 
     #[test]

@@ -135,10 +135,7 @@ pub fn read_safetensors_header(path: impl AsRef<Path>) -> Result<Header, Error> 
 }
 
 fn read_header(reader: &mut impl Read, length: u64, path: &Path) -> Result<Header, Error> {
-    let fault = |cause| Error::Safetensors {
-        path: path.to_path_buf(),
-        cause,
-    };
+    let fault = |cause| Error::Safetensors { path: path.to_path_buf(), cause };
     let unreadable = |e| Error::io(path, Action::Read, e);
 
     let Some(available) = length.checked_sub(LENGTH_BYTES) else {
@@ -148,17 +145,11 @@ fn read_header(reader: &mut impl Read, length: u64, path: &Path) -> Result<Heade
     reader.read_exact(&mut prefix).map_err(unreadable)?;
     let claimed = u64::from_le_bytes(prefix);
     if claimed > available {
-        return Err(fault(SafetensorsFault::HeaderPastEnd {
-            length: claimed,
-            available,
-        }));
+        return Err(fault(SafetensorsFault::HeaderPastEnd { length: claimed, available }));
     }
     if claimed > MAX_HEADER {
         let limit = MAX_HEADER;
-        return Err(fault(SafetensorsFault::HeaderOverLimit {
-            length: claimed,
-            limit,
-        }));
+        return Err(fault(SafetensorsFault::HeaderOverLimit { length: claimed, limit }));
     }
     // At most 100 MB: fits any `usize`.
     let json = source::read_exact(reader, claimed as usize).map_err(unreadable)?;
@@ -174,11 +165,7 @@ fn read_header(reader: &mut impl Read, length: u64, path: &Path) -> Result<Heade
         shape: tensor.shape,
         range: data_start + tensor.begin..data_start + tensor.end,
     });
-    Ok(Header {
-        tensors: tensors.collect(),
-        metadata: raw.metadata,
-        data_start,
-    })
+    Ok(Header { tensors: tensors.collect(), metadata: raw.metadata, data_start })
 }
 
 fn read_all(reader: &mut impl Read, length: u64, path: &Path) -> Result<Checkpoint, Error> {
@@ -191,12 +178,7 @@ fn read_all(reader: &mut impl Read, length: u64, path: &Path) -> Result<Checkpoi
             .map_err(|_| std::io::ErrorKind::OutOfMemory.into())
             .and_then(|size| source::read_exact(reader, size))
             .map_err(|e| Error::io(path, Action::Read, e))?;
-        checkpoint.push(NamedTensor::new(
-            tensor.name,
-            tensor.dtype,
-            tensor.shape,
-            bytes,
-        )?)?;
+        checkpoint.push(NamedTensor::new(tensor.name, tensor.dtype, tensor.shape, bytes)?)?;
     }
     Ok(checkpoint)
 }
@@ -230,17 +212,12 @@ pub fn write_safetensors(path: impl AsRef<Path>, checkpoint: &Checkpoint) -> Res
     let path = path.as_ref();
     let mut tensors: Vec<&NamedTensor> = checkpoint.iter().collect();
     tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype().size_bits().max(8)));
-    let header =
-        encode_header(&tensors, &checkpoint.metadata).map_err(|cause| Error::Safetensors {
-            path: path.to_path_buf(),
-            cause,
-        })?;
+    let header = encode_header(&tensors, &checkpoint.metadata)
+        .map_err(|cause| Error::Safetensors { path: path.to_path_buf(), cause })?;
     write_atomically(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        tensors
-            .iter()
-            .try_for_each(|tensor| out.write_all(tensor.bytes()))
+        tensors.iter().try_for_each(|tensor| out.write_all(tensor.bytes()))
     })
 }
 
@@ -253,9 +230,7 @@ fn encode_header(
     let mut raw = Vec::with_capacity(tensors.len());
     for tensor in tensors {
         if tensor.name() == METADATA_KEY {
-            return Err(SafetensorsFault::ReservedName {
-                name: METADATA_KEY.to_owned(),
-            });
+            return Err(SafetensorsFault::ReservedName { name: METADATA_KEY.to_owned() });
         }
         // The sum of what is in memory cannot overflow.
         let begin = end;
@@ -270,28 +245,21 @@ fn encode_header(
     }
     header::arrange(&mut raw, end)?;
 
-    let unwritable = |e: serde_json::Error| SafetensorsFault::Unwritable {
-        reason: e.to_string(),
-    };
+    let unwritable = |e: serde_json::Error| SafetensorsFault::Unwritable { reason: e.to_string() };
     let mut json = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut json);
     let mut map = serializer.serialize_map(None).map_err(unwritable)?;
     if !metadata.is_empty() {
-        map.serialize_entry(METADATA_KEY, metadata)
-            .map_err(unwritable)?;
+        map.serialize_entry(METADATA_KEY, metadata).map_err(unwritable)?;
     }
     for tensor in &raw {
-        map.serialize_entry(&tensor.name, &header::info(tensor)?)
-            .map_err(unwritable)?;
+        map.serialize_entry(&tensor.name, &header::info(tensor)?).map_err(unwritable)?;
     }
     map.end().map_err(unwritable)?;
     json.resize(json.len().next_multiple_of(LENGTH_BYTES as usize), b' ');
     let length = json.len() as u64;
     if length > MAX_HEADER {
-        return Err(SafetensorsFault::HeaderOverLimit {
-            length,
-            limit: MAX_HEADER,
-        });
+        return Err(SafetensorsFault::HeaderOverLimit { length, limit: MAX_HEADER });
     }
     // What is written must be accepted when it is read: the reader's limits are in its parser.
     header::parse(&json)?;

@@ -202,6 +202,5 @@ pub enum SafetensorsFault {
 }
 
 fn of_tensor(name: Option<&str>) -> String {
-    name.map(|name| format!(" within {name:?}"))
-        .unwrap_or_default()
+    name.map(|name| format!(" within {name:?}")).unwrap_or_default()
 }

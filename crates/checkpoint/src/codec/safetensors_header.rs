@@ -45,9 +45,8 @@ pub(crate) struct RawHeader {
 
 /// Parses a header. Refuses what cannot be seen in the result: duplicate keys, unknown types, floods.
 pub(crate) fn parse(header: &[u8]) -> Result<RawHeader, SafetensorsFault> {
-    let text = std::str::from_utf8(header).map_err(|e| SafetensorsFault::NotUtf8 {
-        position: e.valid_up_to(),
-    })?;
+    let text = std::str::from_utf8(header)
+        .map_err(|e| SafetensorsFault::NotUtf8 { position: e.valid_up_to() })?;
     if !text.starts_with('{') {
         return Err(SafetensorsFault::NotAnObject);
     }
@@ -57,23 +56,13 @@ pub(crate) fn parse(header: &[u8]) -> Result<RawHeader, SafetensorsFault> {
     let end = parse.deserialize(&mut json).and_then(|()| json.end());
     if let Err(e) = end {
         // A fault of the format is carried past the parser, which can only hold a text.
-        let json = SafetensorsFault::Json {
-            tensor: parse.current,
-            reason: e.to_string(),
-        };
+        let json = SafetensorsFault::Json { tensor: parse.current, reason: e.to_string() };
         return Err(parse.fault.unwrap_or(json));
     }
     let raw = parse.header;
     let mut names = HashSet::with_capacity(raw.tensors.len());
-    if let Some(twice) = raw
-        .tensors
-        .iter()
-        .find(|tensor| !names.insert(tensor.name.as_str()))
-    {
-        return Err(SafetensorsFault::DuplicateKey {
-            key: twice.name.clone(),
-            within: None,
-        });
+    if let Some(twice) = raw.tensors.iter().find(|tensor| !names.insert(tensor.name.as_str())) {
+        return Err(SafetensorsFault::DuplicateKey { key: twice.name.clone(), within: None });
     }
     Ok(raw)
 }
@@ -90,10 +79,7 @@ fn check_texts(json: &[u8]) -> Result<(), SafetensorsFault> {
         if byte == b'"' && !escaped {
             start = None;
         } else if at - position > MAX_TEXT {
-            return Err(SafetensorsFault::TextOverLimit {
-                position,
-                limit: MAX_TEXT,
-            });
+            return Err(SafetensorsFault::TextOverLimit { position, limit: MAX_TEXT });
         } else {
             escaped = byte == b'\\' && !escaped;
         }
@@ -110,31 +96,18 @@ pub(crate) fn arrange(tensors: &mut [RawTensor], available: u64) -> Result<(), S
     }
     tensors.sort_by_key(|tensor| (tensor.begin, tensor.end));
     let mut previous_end = 0;
-    for RawTensor {
-        name, begin, end, ..
-    } in tensors.iter()
-    {
+    for RawTensor { name, begin, end, .. } in tensors.iter() {
         let (tensor, begin) = (name.clone(), *begin);
         if begin < previous_end {
-            return Err(SafetensorsFault::Overlap {
-                tensor,
-                begin,
-                previous_end,
-            });
+            return Err(SafetensorsFault::Overlap { tensor, begin, previous_end });
         }
         if begin > previous_end {
-            return Err(SafetensorsFault::Hole {
-                tensor,
-                begin,
-                previous_end,
-            });
+            return Err(SafetensorsFault::Hole { tensor, begin, previous_end });
         }
         previous_end = *end;
     }
     if previous_end < available {
-        return Err(SafetensorsFault::TrailingBytes {
-            extra: available - previous_end,
-        });
+        return Err(SafetensorsFault::TrailingBytes { extra: available - previous_end });
     }
     Ok(())
 }
@@ -143,19 +116,12 @@ fn check_one(raw: &RawTensor, available: u64) -> Result<(), SafetensorsFault> {
     let (dtype, begin, end) = (raw.dtype, raw.begin, raw.end);
     let (tensor, shape) = (|| raw.name.clone(), || raw.shape.clone());
     if raw.shape.len() > MAX_RANK {
-        return Err(SafetensorsFault::RankOverLimit {
-            tensor: tensor(),
-            limit: MAX_RANK,
-        });
+        return Err(SafetensorsFault::RankOverLimit { tensor: tensor(), limit: MAX_RANK });
     }
     let needed = match checked_numel(&raw.shape).map(|numel| dtype.byte_len(numel)) {
         Some(Ok(needed)) => needed as u64,
         Some(Err(ByteLenFault::PartialByte)) => {
-            return Err(SafetensorsFault::PartialByte {
-                tensor: tensor(),
-                dtype,
-                shape: shape(),
-            });
+            return Err(SafetensorsFault::PartialByte { tensor: tensor(), dtype, shape: shape() });
         }
         None | Some(Err(ByteLenFault::Overflow)) => {
             return Err(SafetensorsFault::ShapeOverflow {
@@ -166,28 +132,14 @@ fn check_one(raw: &RawTensor, available: u64) -> Result<(), SafetensorsFault> {
         }
     };
     if end < begin {
-        return Err(SafetensorsFault::ReversedOffsets {
-            tensor: tensor(),
-            begin,
-            end,
-        });
+        return Err(SafetensorsFault::ReversedOffsets { tensor: tensor(), begin, end });
     }
     if end - begin != needed {
         let (tensor, shape, found) = (tensor(), shape(), end - begin);
-        return Err(SafetensorsFault::SizeMismatch {
-            tensor,
-            dtype,
-            shape,
-            needed,
-            found,
-        });
+        return Err(SafetensorsFault::SizeMismatch { tensor, dtype, shape, needed, found });
     }
     if end > available {
-        return Err(SafetensorsFault::PastEnd {
-            tensor: tensor(),
-            end,
-            available,
-        });
+        return Err(SafetensorsFault::PastEnd { tensor: tensor(), end, available });
     }
     Ok(())
 }
@@ -203,9 +155,7 @@ pub(crate) fn info(raw: &RawTensor) -> Result<TensorInfo, SafetensorsFault> {
 }
 
 fn unwritable(e: impl fmt::Display) -> SafetensorsFault {
-    SafetensorsFault::Unwritable {
-        reason: e.to_string(),
-    }
+    SafetensorsFault::Unwritable { reason: e.to_string() }
 }
 
 fn library_dtype(dtype: Dtype) -> safetensors::Dtype {
@@ -257,10 +207,7 @@ impl Parse {
 
     fn duplicate<E: serde::de::Error>(&mut self, key: &str) -> E {
         let within = self.current.clone();
-        self.stop(SafetensorsFault::DuplicateKey {
-            key: key.to_owned(),
-            within,
-        })
+        self.stop(SafetensorsFault::DuplicateKey { key: key.to_owned(), within })
     }
 
     fn count_key<E: serde::de::Error>(&mut self) -> Result<(), E> {
@@ -303,13 +250,7 @@ impl<'de> Visitor<'de> for &mut Parse {
                 let (dtype, shape, (begin, end)) = map.next_value_seed(TensorSeed(self))?;
                 // Taken back rather than cloned: names may be most of the file.
                 let name = self.current.take().unwrap_or_default();
-                self.header.tensors.push(RawTensor {
-                    name,
-                    dtype,
-                    shape,
-                    begin,
-                    end,
-                });
+                self.header.tensors.push(RawTensor { name, dtype, shape, begin, end });
             }
             self.current = None;
         }
@@ -395,9 +336,7 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
                     };
                     dtype.replace(known).is_some()
                 }
-                "shape" => shape
-                    .replace(map.next_value_seed(ShapeSeed(parse))?)
-                    .is_some(),
+                "shape" => shape.replace(map.next_value_seed(ShapeSeed(parse))?).is_some(),
                 "data_offsets" => offsets.replace(map.next_value::<(u64, u64)>()?).is_some(),
                 _ => {
                     parse.count_key()?;
@@ -440,17 +379,12 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
         while let Some(size) = sequence.next_element()? {
             if shape.len() == MAX_RANK {
                 let tensor = self.0.current.clone().unwrap_or_default();
-                let fault = SafetensorsFault::RankOverLimit {
-                    tensor,
-                    limit: MAX_RANK,
-                };
+                let fault = SafetensorsFault::RankOverLimit { tensor, limit: MAX_RANK };
                 return Err(self.0.stop(fault));
             }
             self.0.dimensions += 1;
             if self.0.dimensions > MAX_DIMENSIONS {
-                let fault = SafetensorsFault::TooManyDimensions {
-                    limit: MAX_DIMENSIONS,
-                };
+                let fault = SafetensorsFault::TooManyDimensions { limit: MAX_DIMENSIONS };
                 return Err(self.0.stop(fault));
             }
             shape.push(size);

@@ -7,10 +7,8 @@ use std::path::Path;
 use espalier_checkpoint::{Action, Error, check_writable_dir, write_atomically};
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(dir)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -35,10 +33,8 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
         Err(io::Error::from(io::ErrorKind::StorageFull))
     })
     .unwrap_err();
-    assert!(
-        matches!(&error, Error::Io { action: Action::Write, cause, .. }
-        if cause.kind() == io::ErrorKind::StorageFull)
-    );
+    assert!(matches!(&error, Error::Io { action: Action::Write, cause, .. }
+        if cause.kind() == io::ErrorKind::StorageFull));
     assert!(error.to_string().contains(path.to_str().unwrap()));
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names(dir.path()), ["f"]);
@@ -115,25 +111,10 @@ fn only_files_are_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let write = |path: &Path| write_atomically(path, |out| out.write_all(b"x"));
     assert!(matches!(write(dir.path()), Err(Error::NotAFile { .. })));
-    assert!(matches!(
-        write(Path::new("/dev/null")),
-        Err(Error::NotAFile { .. })
-    ));
-    assert!(matches!(
-        write(Path::new("")),
-        Err(Error::NoFileName { .. })
-    ));
+    assert!(matches!(write(Path::new("/dev/null")), Err(Error::NotAFile { .. })));
+    assert!(matches!(write(Path::new("")), Err(Error::NoFileName { .. })));
     let missing = write(&dir.path().join("no/such/f")).unwrap_err();
-    assert!(
-        matches!(
-            missing,
-            Error::Io {
-                action: Action::Open,
-                ..
-            }
-        ),
-        "{missing}"
-    );
+    assert!(matches!(missing, Error::Io { action: Action::Open, .. }), "{missing}");
     assert!(names(dir.path()).is_empty());
 }
 
@@ -231,38 +212,11 @@ mod unix {
 fn a_directory_that_takes_no_files() {
     // Not even the superuser creates files there.
     let error = check_writable_dir("/proc/self").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Io {
-                action: Action::CreateTemporary,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Io { action: Action::CreateTemporary, .. }), "{error}");
     let error = check_writable_dir("/proc/self/runs/a").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Io {
-                action: Action::CreateDirectory,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Io { action: Action::CreateDirectory, .. }), "{error}");
     let error = write_atomically("/proc/self/f", |out| out.write_all(b"x")).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Io {
-                action: Action::CreateTemporary,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Io { action: Action::CreateTemporary, .. }), "{error}");
 }
 
 #[test]

@@ -10,10 +10,7 @@ fn file(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 fn array(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-    file(
-        &format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n"),
-        data,
-    )
+    file(&format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n"), data)
 }
 
 fn fault(bytes: &[u8]) -> Fault {
@@ -32,19 +29,10 @@ fn every_version() {
     for major in [2, 3] {
         let length = (header.len() as u32).to_le_bytes();
         let bytes = [&b"\x93NUMPY"[..], &[major, 0], &length, header, &data].concat();
-        assert_eq!(
-            read_npy_bytes(&bytes, "x").unwrap().to_f32_vec(),
-            [1.0, -1.0]
-        );
+        assert_eq!(read_npy_bytes(&bytes, "x").unwrap().to_f32_vec(), [1.0, -1.0]);
     }
     let one = array("'<i2'", "False", "(2,)", &data);
-    assert_eq!(
-        read_npy_bytes(&one, "x")
-            .unwrap()
-            .values()
-            .collect::<Vec<_>>(),
-        [1.0, -1.0]
-    );
+    assert_eq!(read_npy_bytes(&one, "x").unwrap().values().collect::<Vec<_>>(), [1.0, -1.0]);
     let four = [&b"\x93NUMPY\x04\x00"[..], &one[8..]].concat();
     assert_eq!(fault(&four), Fault::UnknownVersion { major: 4, minor: 0 });
 }
@@ -97,10 +85,7 @@ fn fortran_order_becomes_c_order() {
         }
     }
     let read = read_npy_bytes(&array("'|u1'", "True", "(2, 1, 3, 4)", &data), "x").unwrap();
-    assert_eq!(
-        (read.shape(), read.bytes()),
-        (&[2, 1, 3, 4][..], &expected[..])
-    );
+    assert_eq!((read.shape(), read.bytes()), (&[2, 1, 3, 4][..], &expected[..]));
     let empty = read_npy_bytes(&array("'|u1'", "True", "(2, 0, 3)", &[]), "x").unwrap();
     assert_eq!((empty.shape(), empty.bytes().len()), (&[2, 0, 3][..], 0));
     let vector = read_npy_bytes(&array("'|u1'", "True", "(3,)", &[1, 2, 3]), "x").unwrap();
@@ -109,19 +94,11 @@ fn fortran_order_becomes_c_order() {
 
 #[test]
 fn objects_and_records_are_refused() {
-    assert_eq!(
-        fault(&array("'|O'", "False", "(1,)", b"cos\nsystem\n")),
-        Fault::Objects
-    );
+    assert_eq!(fault(&array("'|O'", "False", "(1,)", b"cos\nsystem\n")), Fault::Objects);
     let records = array("[('x', '<f4'), ('y', '<f4')]", "False", "(1,)", &[0; 8]);
     assert_eq!(fault(&records), Fault::Structured);
     let complex = fault(&array("'<c8'", "False", "(1,)", &[0; 8]));
-    assert_eq!(
-        complex,
-        Fault::UnsupportedType {
-            descr: "<c8".into()
-        }
-    );
+    assert_eq!(complex, Fault::UnsupportedType { descr: "<c8".into() });
 }
 
 #[test]
@@ -129,29 +106,18 @@ fn four_gibibytes_of_header() {
     let bytes = [&b"\x93NUMPY\x02\x00"[..], &u32::MAX.to_le_bytes(), b"{}"].concat();
     assert_eq!(
         fault(&bytes),
-        Fault::HeaderOverLimit {
-            length: u64::from(u32::MAX),
-            limit: 65_535
-        }
+        Fault::HeaderOverLimit { length: u64::from(u32::MAX), limit: 65_535 }
     );
 }
 
 #[test]
 fn shapes_that_overflow() {
-    for shape in [
-        "(4294967296, 4294967296)",
-        "(18446744073709551615,)",
-        "(9223372036854775808, 2, 0)",
-    ] {
+    for shape in
+        ["(4294967296, 4294967296)", "(18446744073709551615,)", "(9223372036854775808, 2, 0)"]
+    {
         let fault = fault(&array("'<f4'", "False", shape, &[0; 4]));
         assert!(
-            matches!(
-                fault,
-                Fault::ShapeOverflow {
-                    dtype: Dtype::F32,
-                    ..
-                }
-            ),
+            matches!(fault, Fault::ShapeOverflow { dtype: Dtype::F32, .. }),
             "{shape}: {fault}"
         );
     }
@@ -172,38 +138,13 @@ fn data_must_match_exactly() {
 #[test]
 fn keys() {
     let missing = fault(&file("{'descr': '<f4', 'shape': ()}", &[0; 4]));
-    assert_eq!(
-        missing,
-        Fault::MissingKey {
-            key: "fortran_order"
-        }
-    );
+    assert_eq!(missing, Fault::MissingKey { key: "fortran_order" });
     let unknown = fault(&file("{'descr': '<f4', 'align': True}", &[0; 4]));
-    assert_eq!(
-        unknown,
-        Fault::UnknownKey {
-            key: "align".into()
-        }
-    );
+    assert_eq!(unknown, Fault::UnknownKey { key: "align".into() });
     let twice = fault(&file("{'descr': '<f4', 'descr': '<f8'}", &[0; 4]));
-    assert_eq!(
-        twice,
-        Fault::DuplicateKey {
-            key: "descr".into(),
-            position: 17
-        }
-    );
-    let after = fault(&file(
-        "{'descr': '<f4', 'fortran_order': False, 'shape': ()} x",
-        &[0; 4],
-    ));
-    assert_eq!(
-        after,
-        Fault::Header {
-            expected: "nothing more",
-            position: 54
-        }
-    );
+    assert_eq!(twice, Fault::DuplicateKey { key: "descr".into(), position: 17 });
+    let after = fault(&file("{'descr': '<f4', 'fortran_order': False, 'shape': ()} x", &[0; 4]));
+    assert_eq!(after, Fault::Header { expected: "nothing more", position: 54 });
 }
 
 #[test]
@@ -213,10 +154,7 @@ fn every_cut_is_an_error() {
     write_npy(&path, &[2, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap();
     let whole = std::fs::read(&path).unwrap();
     for end in 0..whole.len() {
-        assert!(
-            read_npy_bytes(&whole[..end], "cut").is_err(),
-            "cut at {end}"
-        );
+        assert!(read_npy_bytes(&whole[..end], "cut").is_err(), "cut at {end}");
         std::fs::write(&path, &whole[..end]).unwrap();
         assert!(read_npy(&path).is_err(), "cut at {end}");
     }
@@ -242,22 +180,9 @@ fn arrays_that_cannot_be_written() {
         Err(Error::Npy { cause, .. }) => cause,
         other => panic!("{other:?}"),
     };
-    assert!(matches!(
-        refused(&[2]),
-        Fault::ElementCount {
-            needed: 2,
-            found: 1,
-            ..
-        }
-    ));
-    assert!(matches!(
-        refused(&[usize::MAX, 2]),
-        Fault::ShapeOverflow { .. }
-    ));
-    assert!(matches!(
-        refused(&[1; 65]),
-        Fault::RankOverLimit { limit: 64 }
-    ));
+    assert!(matches!(refused(&[2]), Fault::ElementCount { needed: 2, found: 1, .. }));
+    assert!(matches!(refused(&[usize::MAX, 2]), Fault::ShapeOverflow { .. }));
+    assert!(matches!(refused(&[1; 65]), Fault::RankOverLimit { limit: 64 }));
     assert!(!path.exists());
 }
 

@@ -34,9 +34,7 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
             let mut checkpoint = Checkpoint::new();
             checkpoint.metadata = metadata;
             for (name, (dtype, shape, bytes)) in tensors {
-                checkpoint
-                    .push(NamedTensor::new(name, dtype, shape, bytes).unwrap())
-                    .unwrap();
+                checkpoint.push(NamedTensor::new(name, dtype, shape, bytes).unwrap()).unwrap();
             }
             checkpoint
         },
@@ -47,10 +45,7 @@ fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.safetensors");
     write_safetensors(&path, checkpoint).unwrap();
-    assert_eq!(
-        read_safetensors(&path).unwrap().metadata,
-        checkpoint.metadata
-    );
+    assert_eq!(read_safetensors(&path).unwrap().metadata, checkpoint.metadata);
     std::fs::read(&path).unwrap()
 }
 
@@ -118,40 +113,22 @@ fn what_the_library_writes_is_read() {
 
 #[test]
 fn nan_payloads_and_negative_zero_keep_their_bits() {
-    let values = [
-        f32::from_bits(0x7fa0_1234),
-        f32::from_bits(0xffc0_0001),
-        -0.0,
-        f32::INFINITY,
-    ];
+    let values = [f32::from_bits(0x7fa0_1234), f32::from_bits(0xffc0_0001), -0.0, f32::INFINITY];
     let mut checkpoint = Checkpoint::new();
-    checkpoint
-        .push(NamedTensor::f32("w", vec![4], &values).unwrap())
-        .unwrap();
-    checkpoint
-        .push(NamedTensor::f32("scalar", vec![], &[-0.0]).unwrap())
-        .unwrap();
-    checkpoint
-        .push(NamedTensor::f32("empty", vec![3, 0], &[]).unwrap())
-        .unwrap();
+    checkpoint.push(NamedTensor::f32("w", vec![4], &values).unwrap()).unwrap();
+    checkpoint.push(NamedTensor::f32("scalar", vec![], &[-0.0]).unwrap()).unwrap();
+    checkpoint.push(NamedTensor::f32("empty", vec![3, 0], &[]).unwrap()).unwrap();
     let back = read_safetensors_bytes(&bytes_of(&checkpoint), "c").unwrap();
     assert_eq!(back, checkpoint);
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-    assert_eq!(
-        bits(&back.get("w").unwrap().to_f32_vec().unwrap()),
-        bits(&values)
-    );
+    assert_eq!(bits(&back.get("w").unwrap().to_f32_vec().unwrap()), bits(&values));
 }
 
 #[test]
 fn the_file_is_as_expected() {
     let mut checkpoint = Checkpoint::new();
-    checkpoint
-        .push(NamedTensor::boolean("m", vec![1], &[true]).unwrap())
-        .unwrap();
-    checkpoint
-        .push(NamedTensor::f32("w", vec![1], &[1.0]).unwrap())
-        .unwrap();
+    checkpoint.push(NamedTensor::boolean("m", vec![1], &[true]).unwrap()).unwrap();
+    checkpoint.push(NamedTensor::f32("w", vec![1], &[1.0]).unwrap()).unwrap();
     checkpoint.metadata.insert("z".into(), "1".into());
     checkpoint.metadata.insert("a".into(), "2".into());
     let bytes = bytes_of(&checkpoint);
@@ -163,11 +140,7 @@ fn the_file_is_as_expected() {
     let padded = header.len().next_multiple_of(8);
     assert_eq!(bytes[..8], (padded as u64).to_le_bytes());
     assert_eq!(&bytes[8..8 + header.len()], header.as_bytes());
-    assert!(
-        bytes[8 + header.len()..8 + padded]
-            .iter()
-            .all(|&byte| byte == b' ')
-    );
+    assert!(bytes[8 + header.len()..8 + padded].iter().all(|&byte| byte == b' '));
     assert_eq!(bytes[8 + padded..], [0, 0, 0x80, 0x3f, 1]);
 }
 
@@ -176,9 +149,7 @@ fn empty_tensors_at_one_offset_keep_their_order() {
     let names: Vec<String> = (0..20).rev().map(|i| format!("e{i}")).collect();
     let mut checkpoint = Checkpoint::new();
     for name in &names {
-        checkpoint
-            .push(NamedTensor::f32(name, vec![0], &[]).unwrap())
-            .unwrap();
+        checkpoint.push(NamedTensor::f32(name, vec![0], &[]).unwrap()).unwrap();
     }
     let back = read_safetensors_bytes(&bytes_of(&checkpoint), "c").unwrap();
     assert_eq!(back.names().collect::<Vec<_>>(), names);
@@ -189,12 +160,8 @@ fn the_header_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.safetensors");
     let mut checkpoint = Checkpoint::new();
-    checkpoint
-        .push(NamedTensor::f32("w", vec![2], &[1.0, 2.0]).unwrap())
-        .unwrap();
-    checkpoint
-        .push(NamedTensor::f64("d", vec![], &[3.0]).unwrap())
-        .unwrap();
+    checkpoint.push(NamedTensor::f32("w", vec![2], &[1.0, 2.0]).unwrap()).unwrap();
+    checkpoint.push(NamedTensor::f64("d", vec![], &[3.0]).unwrap()).unwrap();
     write_safetensors(&path, &checkpoint).unwrap();
     let header = read_safetensors_header(&path).unwrap();
     let whole = std::fs::read(&path).unwrap();

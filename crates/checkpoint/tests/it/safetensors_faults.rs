@@ -20,10 +20,7 @@ fn entry(name: &str, dtype: &str, shape: &str, begin: u64, end: u64) -> String {
 /// The fault of bytes that must be refused, after a look at the message.
 fn fault(bytes: &[u8]) -> Fault {
     let error = read_safetensors_bytes(bytes, "dir/hostile.safetensors").unwrap_err();
-    assert!(
-        error.to_string().starts_with("dir/hostile.safetensors: "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("dir/hostile.safetensors: "), "{error}");
     match error {
         Error::Safetensors { cause, .. } => cause,
         other => panic!("{other}"),
@@ -36,11 +33,7 @@ fn fault_of(entries: &[String], data: usize) -> Fault {
 
 #[test]
 fn the_fixtures_are_sound() {
-    let header = format!(
-        "{{{},{}}}",
-        entry("a", "F32", "[2]", 0, 8),
-        entry("b", "U8", "[]", 8, 9)
-    );
+    let header = format!("{{{},{}}}", entry("a", "F32", "[2]", 0, 8), entry("b", "U8", "[]", 8, 9));
     let checkpoint = read_safetensors_bytes(&file(&header, 9), "x").unwrap();
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b"]);
 }
@@ -48,12 +41,7 @@ fn the_fixtures_are_sound() {
 #[test]
 fn under_eight_bytes() {
     for length in 0..8 {
-        assert_eq!(
-            fault(&vec![0; length]),
-            Fault::TooShort {
-                found: length as u64
-            }
-        );
+        assert_eq!(fault(&vec![0; length]), Fault::TooShort { found: length as u64 });
     }
 }
 
@@ -61,21 +49,9 @@ fn under_eight_bytes() {
 fn header_longer_than_the_file() {
     let mut bytes = file("{}", 0);
     bytes[0] = 3;
-    assert_eq!(
-        fault(&bytes),
-        Fault::HeaderPastEnd {
-            length: 3,
-            available: 2
-        }
-    );
+    assert_eq!(fault(&bytes), Fault::HeaderPastEnd { length: 3, available: 2 });
     bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-    assert_eq!(
-        fault(&bytes),
-        Fault::HeaderPastEnd {
-            length: u64::MAX,
-            available: 2
-        }
-    );
+    assert_eq!(fault(&bytes), Fault::HeaderPastEnd { length: u64::MAX, available: 2 });
 }
 
 #[test]
@@ -84,22 +60,9 @@ fn header_over_the_limit() {
     let path = dir.path().join("large.safetensors");
     std::fs::write(&path, 100_000_001u64.to_le_bytes()).unwrap();
     // A file with a hole: it takes no room on the disk.
-    std::fs::OpenOptions::new()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(200_000_000)
-        .unwrap();
-    let Error::Safetensors { cause, .. } = read_safetensors(&path).unwrap_err() else {
-        panic!()
-    };
-    assert_eq!(
-        cause,
-        Fault::HeaderOverLimit {
-            length: 100_000_001,
-            limit: 100_000_000
-        }
-    );
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(200_000_000).unwrap();
+    let Error::Safetensors { cause, .. } = read_safetensors(&path).unwrap_err() else { panic!() };
+    assert_eq!(cause, Fault::HeaderOverLimit { length: 100_000_001, limit: 100_000_000 });
 }
 
 #[test]
@@ -111,18 +74,8 @@ fn header_not_utf8() {
 
 #[test]
 fn header_not_json() {
-    for header in [
-        "{",
-        "{\"a\"}",
-        "{}{}",
-        "{} x",
-        "{\"a\":}",
-        "{\"__metadata__\":{\"k\":1}}",
-    ] {
-        assert!(
-            matches!(fault(&file(header, 0)), Fault::Json { .. }),
-            "{header}"
-        );
+    for header in ["{", "{\"a\"}", "{}{}", "{} x", "{\"a\":}", "{\"__metadata__\":{\"k\":1}}"] {
+        assert!(matches!(fault(&file(header, 0)), Fault::Json { .. }), "{header}");
     }
     for header in ["", " {}", "[]", "null", "1"] {
         assert_eq!(fault(&file(header, 0)), Fault::NotAnObject, "{header}");
@@ -147,9 +100,7 @@ fn descriptions_of_the_wrong_kind_name_the_tensor() {
     ] {
         let header = format!("{{\"the tensor\":{{{}}}}}", good.replace(from, to));
         let fault = fault(&file(&header, 1));
-        let Fault::Json { tensor, .. } = &fault else {
-            panic!("{header}: {fault}")
-        };
+        let Fault::Json { tensor, .. } = &fault else { panic!("{header}: {fault}") };
         assert_eq!(tensor.as_deref(), Some("the tensor"), "{header}");
     }
     let sequence = r#"{"the tensor":["U8",[1],[0,1]]}"#;
@@ -165,25 +116,10 @@ fn deeply_nested_json() {
 #[test]
 fn duplicate_tensor() {
     let twice = [entry("a", "U8", "[1]", 0, 1), entry("a", "U8", "[1]", 1, 2)];
-    assert_eq!(
-        fault_of(&twice, 2),
-        Fault::DuplicateKey {
-            key: "a".into(),
-            within: None
-        }
-    );
+    assert_eq!(fault_of(&twice, 2), Fault::DuplicateKey { key: "a".into(), within: None });
     // The same name, spelt another way.
-    let escaped = [
-        entry("a", "U8", "[1]", 0, 1),
-        entry("\\u0061", "U8", "[1]", 1, 2),
-    ];
-    assert_eq!(
-        fault_of(&escaped, 2),
-        Fault::DuplicateKey {
-            key: "a".into(),
-            within: None
-        }
-    );
+    let escaped = [entry("a", "U8", "[1]", 0, 1), entry("\\u0061", "U8", "[1]", 1, 2)];
+    assert_eq!(fault_of(&escaped, 2), Fault::DuplicateKey { key: "a".into(), within: None });
 }
 
 #[test]
@@ -193,14 +129,8 @@ fn duplicate_keys_within() {
         other => panic!("{header}: {other}"),
     };
     let pair = |key: &str, within: &str| (key.to_owned(), within.to_owned());
-    assert_eq!(
-        fault(r#"{"__metadata__":{"k":"1","k":"2"}}"#),
-        pair("k", "__metadata__")
-    );
-    assert_eq!(
-        fault(r#"{"__metadata__":{},"__metadata__":{}}"#),
-        pair("__metadata__", "")
-    );
+    assert_eq!(fault(r#"{"__metadata__":{"k":"1","k":"2"}}"#), pair("k", "__metadata__"));
+    assert_eq!(fault(r#"{"__metadata__":{},"__metadata__":{}}"#), pair("__metadata__", ""));
     let good = r#""dtype":"U8","shape":[1],"data_offsets":[0,1]"#;
     for (more, key) in [
         (r#""dtype":"U8""#, "dtype"),
@@ -208,10 +138,7 @@ fn duplicate_keys_within() {
         (r#""data_offsets":[0,1]"#, "data_offsets"),
         (r#""note":1,"note":2"#, "note"),
     ] {
-        assert_eq!(
-            fault(&format!("{{\"a\":{{{good},{more}}}}}")),
-            pair(key, "a")
-        );
+        assert_eq!(fault(&format!("{{\"a\":{{{good},{more}}}}}")), pair(key, "a"));
     }
 }
 
@@ -219,14 +146,7 @@ fn duplicate_keys_within() {
 fn overlap() {
     let entries = [entry("a", "U8", "[4]", 0, 4), entry("b", "U8", "[4]", 2, 6)];
     let tensor = "b".to_owned();
-    assert_eq!(
-        fault_of(&entries, 6),
-        Fault::Overlap {
-            tensor,
-            begin: 2,
-            previous_end: 4
-        }
-    );
+    assert_eq!(fault_of(&entries, 6), Fault::Overlap { tensor, begin: 2, previous_end: 4 });
     let same = [entry("a", "U8", "[4]", 0, 4), entry("b", "U8", "[4]", 0, 4)];
     assert!(matches!(fault_of(&same, 4), Fault::Overlap { .. }));
     let empty_within = [entry("a", "U8", "[4]", 0, 4), entry("b", "U8", "[0]", 2, 2)];
@@ -237,23 +157,9 @@ fn overlap() {
 fn hole() {
     let entries = [entry("a", "U8", "[2]", 0, 2), entry("b", "U8", "[2]", 3, 5)];
     let tensor = "b".to_owned();
-    assert_eq!(
-        fault_of(&entries, 5),
-        Fault::Hole {
-            tensor,
-            begin: 3,
-            previous_end: 2
-        }
-    );
+    assert_eq!(fault_of(&entries, 5), Fault::Hole { tensor, begin: 3, previous_end: 2 });
     let first = [entry("a", "U8", "[2]", 1, 3)];
-    assert!(matches!(
-        fault_of(&first, 3),
-        Fault::Hole {
-            begin: 1,
-            previous_end: 0,
-            ..
-        }
-    ));
+    assert!(matches!(fault_of(&first, 3), Fault::Hole { begin: 1, previous_end: 0, .. }));
 }
 
 #[test]
@@ -275,10 +181,7 @@ fn shape_overflow() {
         "[2305843009213693952]".to_owned(),
     ] {
         let fault = fault_of(&[entry("a", "F64", &shape, 0, 8)], 8);
-        assert!(
-            matches!(&fault, Fault::ShapeOverflow { tensor, .. } if tensor == "a"),
-            "{fault}"
-        );
+        assert!(matches!(&fault, Fault::ShapeOverflow { tensor, .. } if tensor == "a"), "{fault}");
     }
 }
 
@@ -293,32 +196,15 @@ fn offsets_not_matching_the_shape() {
         found: 4,
     };
     assert_eq!(fault, expected);
-    assert_eq!(
-        fault.to_string(),
-        "tensor \"a\": F32 [2] takes 8 bytes, its offsets hold 4"
-    );
+    assert_eq!(fault.to_string(), "tensor \"a\": F32 [2] takes 8 bytes, its offsets hold 4");
     let reversed = fault_of(&[entry("a", "U8", "[1]", 2, 1)], 2);
-    assert_eq!(
-        reversed,
-        Fault::ReversedOffsets {
-            tensor: "a".into(),
-            begin: 2,
-            end: 1
-        }
-    );
+    assert_eq!(reversed, Fault::ReversedOffsets { tensor: "a".into(), begin: 2, end: 1 });
 }
 
 #[test]
 fn tensor_past_the_end() {
     let fault = fault_of(&[entry("a", "U8", "[9]", 0, 9)], 8);
-    assert_eq!(
-        fault,
-        Fault::PastEnd {
-            tensor: "a".into(),
-            end: 9,
-            available: 8
-        }
-    );
+    assert_eq!(fault, Fault::PastEnd { tensor: "a".into(), end: 9, available: 8 });
 }
 
 #[test]
@@ -328,19 +214,10 @@ fn sums_that_overflow() {
     let entries: Vec<String> = (0..16u64)
         .map(|i| {
             let end = if i == 15 { u64::MAX } else { (i + 1) * step };
-            entry(
-                &format!("t{i}"),
-                "U8",
-                &format!("[{}]", end - i * step),
-                i * step,
-                end,
-            )
+            entry(&format!("t{i}"), "U8", &format!("[{}]", end - i * step), i * step, end)
         })
         .collect();
-    assert!(matches!(
-        fault_of(&entries, 8),
-        Fault::PastEnd { available: 8, .. }
-    ));
+    assert!(matches!(fault_of(&entries, 8), Fault::PastEnd { available: 8, .. }));
 }
 
 #[test]
@@ -350,10 +227,7 @@ fn flood_of_entries() {
     assert_eq!(fault_of(&many, 0), Fault::TooManyKeys { limit: 1 << 17 });
     let metadata: Vec<String> = (0..1 << 17).map(|i| format!("\"{i:x}\":\"\"")).collect();
     let header = format!("{{\"__metadata__\":{{{}}}}}", metadata.join(","));
-    assert_eq!(
-        fault(&file(&header, 0)),
-        Fault::TooManyKeys { limit: 1 << 17 }
-    );
+    assert_eq!(fault(&file(&header, 0)), Fault::TooManyKeys { limit: 1 << 17 });
 }
 
 #[test]
@@ -362,25 +236,15 @@ fn flood_of_dimensions() {
     let bytes = file(&format!("{{{}}}", entry("a", "U8", &shape(64), 0, 1)), 1);
     assert!(read_safetensors_bytes(&bytes, "x").is_ok());
     let fault = fault_of(&[entry("a", "U8", &shape(65), 0, 1)], 1);
-    assert_eq!(
-        fault,
-        Fault::RankOverLimit {
-            tensor: "a".into(),
-            limit: 64
-        }
-    );
+    assert_eq!(fault, Fault::RankOverLimit { tensor: "a".into(), limit: 64 });
 }
 
 #[test]
 fn flood_of_dimensions_in_all() {
     let shape = format!("[{}]", ["1"; 64].join(","));
-    let many: Vec<String> = (0..=1 << 13)
-        .map(|i| entry(&format!("{i:x}"), "U8", &shape, i, i + 1))
-        .collect();
-    assert_eq!(
-        fault_of(&many, 1 << 14),
-        Fault::TooManyDimensions { limit: 1 << 19 }
-    );
+    let many: Vec<String> =
+        (0..=1 << 13).map(|i| entry(&format!("{i:x}"), "U8", &shape, i, i + 1)).collect();
+    assert_eq!(fault_of(&many, 1 << 14), Fault::TooManyDimensions { limit: 1 << 19 });
 }
 
 #[test]
@@ -390,33 +254,15 @@ fn flood_of_text() {
     let header = format!("{{\"__metadata__\":{{\"k\":\"{long}\"}}}}");
     assert!(read_safetensors_bytes(&file(&header, 0), "x").is_ok());
     let header = header.replacen("\\n", "\\n\\n", 1);
-    assert_eq!(
-        fault(&file(&header, 0)),
-        Fault::TextOverLimit {
-            position: 21,
-            limit
-        }
-    );
+    assert_eq!(fault(&file(&header, 0)), Fault::TextOverLimit { position: 21, limit });
 }
 
 #[test]
 fn unknown_type_and_part_of_a_byte() {
     let unknown = fault_of(&[entry("a", "f32", "[1]", 0, 4)], 4);
-    assert_eq!(
-        unknown,
-        Fault::UnknownDtype {
-            tensor: "a".into(),
-            found: "f32".into()
-        }
-    );
+    assert_eq!(unknown, Fault::UnknownDtype { tensor: "a".into(), found: "f32".into() });
     let part = fault_of(&[entry("a", "F4", "[3]", 0, 2)], 2);
-    assert!(matches!(
-        part,
-        Fault::PartialByte {
-            dtype: Dtype::F4,
-            ..
-        }
-    ));
+    assert!(matches!(part, Fault::PartialByte { dtype: Dtype::F4, .. }));
 }
 
 #[test]
@@ -424,12 +270,8 @@ fn every_cut_of_a_file_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("whole.safetensors");
     let mut checkpoint = Checkpoint::new();
-    checkpoint
-        .push(NamedTensor::f32("w", vec![2, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap())
-        .unwrap();
-    checkpoint
-        .push(NamedTensor::boolean("mask", vec![3], &[true, false, true]).unwrap())
-        .unwrap();
+    checkpoint.push(NamedTensor::f32("w", vec![2, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap()).unwrap();
+    checkpoint.push(NamedTensor::boolean("mask", vec![3], &[true, false, true]).unwrap()).unwrap();
     checkpoint.metadata.insert("k".into(), "v".into());
     write_safetensors(&path, &checkpoint).unwrap();
     let whole = std::fs::read(&path).unwrap();
@@ -445,14 +287,8 @@ fn every_cut_of_a_file_is_an_error() {
 #[test]
 fn not_a_file() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(
-        read_safetensors(dir.path()),
-        Err(Error::NotAFile { .. })
-    ));
-    assert!(matches!(
-        read_safetensors("/dev/zero"),
-        Err(Error::NotAFile { .. })
-    ));
+    assert!(matches!(read_safetensors(dir.path()), Err(Error::NotAFile { .. })));
+    assert!(matches!(read_safetensors("/dev/zero"), Err(Error::NotAFile { .. })));
     let missing = read_safetensors(dir.path().join("missing")).unwrap_err();
     assert!(matches!(missing, Error::Io { .. }) && missing.to_string().contains("missing"));
 }

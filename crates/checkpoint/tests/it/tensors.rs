@@ -17,35 +17,12 @@ fn sizes_are_checked() {
     let new = |dtype, shape: &[usize], bytes| {
         cause(NamedTensor::new("t", dtype, shape.to_vec(), vec![0; bytes]))
     };
-    assert!(matches!(
-        new(Dtype::F32, &[2], 9),
-        TensorFault::ByteCount {
-            needed: 8,
-            found: 9,
-            ..
-        }
-    ));
-    assert!(matches!(
-        new(Dtype::F32, &[usize::MAX, 2], 8),
-        TensorFault::Overflow { .. }
-    ));
-    assert!(matches!(
-        new(Dtype::F32, &[usize::MAX], 8),
-        TensorFault::Overflow { .. }
-    ));
-    assert!(matches!(
-        new(Dtype::F4, &[3], 2),
-        TensorFault::PartialByte { .. }
-    ));
+    assert!(matches!(new(Dtype::F32, &[2], 9), TensorFault::ByteCount { needed: 8, found: 9, .. }));
+    assert!(matches!(new(Dtype::F32, &[usize::MAX, 2], 8), TensorFault::Overflow { .. }));
+    assert!(matches!(new(Dtype::F32, &[usize::MAX], 8), TensorFault::Overflow { .. }));
+    assert!(matches!(new(Dtype::F4, &[3], 2), TensorFault::PartialByte { .. }));
     let few = cause(NamedTensor::f64("t", vec![2, 2], &[0.0]));
-    assert!(matches!(
-        few,
-        TensorFault::ElementCount {
-            needed: 4,
-            found: 1,
-            ..
-        }
-    ));
+    assert!(matches!(few, TensorFault::ElementCount { needed: 4, found: 1, .. }));
     let many = cause(NamedTensor::boolean("t", vec![usize::MAX, 2], &[true]));
     assert!(matches!(many, TensorFault::Overflow { .. }));
 }
@@ -61,11 +38,7 @@ fn every_real_type_converts() {
         (Dtype::U32, vec![0xff; 4], 4_294_967_295.0),
         (Dtype::I32, vec![0xff; 4], -1.0),
         (Dtype::U64, vec![0xff; 8], 18_446_744_073_709_551_615.0),
-        (
-            Dtype::I64,
-            vec![0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-            -3.0,
-        ),
+        (Dtype::I64, vec![0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], -3.0),
         (Dtype::F16, vec![0x00, 0x3e], 1.5),
         (Dtype::BF16, vec![0xc0, 0xbf], -1.5),
         (Dtype::F32, 0.1f32.to_le_bytes().to_vec(), f64::from(0.1f32)),
@@ -122,13 +95,7 @@ fn a_checkpoint_keeps_order_and_names() {
     assert_eq!(checkpoint.get("b").unwrap().name(), "b");
     checkpoint.push(tensor("c")).unwrap();
     assert_eq!(checkpoint.get("c").unwrap().name(), "c");
-    assert_eq!(
-        checkpoint
-            .into_iter()
-            .map(|t| t.name().to_owned())
-            .collect::<String>(),
-        "abc"
-    );
+    assert_eq!(checkpoint.into_iter().map(|t| t.name().to_owned()).collect::<String>(), "abc");
 }
 
 #[test]

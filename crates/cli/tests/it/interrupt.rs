@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,16 +12,27 @@ use tempfile::tempdir;
 
 use crate::{TINY, espalier, failure_of, names, program, recipe, stdout_of};
 
-/// A training that would take hours.
-fn endless(directory: &Path) -> Child {
-    recipe(directory, &TINY.replace("epochs = 3", "epochs = 100000"));
-    Command::new(program())
+/// A run that ends with the test, however that ends.
+struct Run(Child);
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Both fail if it has ended, as it should have.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A training that would take a minute or more.
+fn endless(directory: &Path) -> Run {
+    recipe(directory, &TINY.replace("epochs = 3", "epochs = 20000"));
+    let child = Command::new(program())
         .args(["train", "net.toml", "--out", "run"])
         .current_dir(directory)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Run(child.unwrap())
 }
 
 fn interrupt(child: &Child) {
@@ -29,41 +41,29 @@ fn interrupt(child: &Child) {
     assert!(status.success());
 }
 
-/// Waits for an end, but not for ever.
-fn code(child: &mut Child) -> Option<i32> {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(30) {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    panic!("still running");
-}
-
 #[test]
 fn an_interrupted_run_leaves_a_directory_that_can_be_read() {
     let directory = tempdir().unwrap();
     let directory = directory.path();
-    let mut child = endless(directory);
+    let mut run = endless(directory);
+    let child = &mut run.0;
     let mut errors = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("epoch 2/") {
-        line.clear();
-        assert!(errors.read_line(&mut line).unwrap() > 0, "ended by itself");
+    for line in errors.by_ref().lines().take(100) {
+        if line.unwrap().contains(" 2/20000 ") {
+            break;
+        }
     }
-    interrupt(&child);
-    assert_eq!(code(&mut child), Some(1));
+    interrupt(child);
+    // Read to its end, or the program might wait for a reader.
     let mut rest = String::new();
     errors.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(rest.contains("interrupted; run holds the metrics so far and no model"), "{rest}");
     assert!(rest.contains("help: "), "{rest}");
 
-    let run = directory.join("run");
-    assert_eq!(names(&run), ["metrics.jsonl", "recipe.toml"]);
-    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let path = directory.join("run");
+    assert_eq!(names(&path), ["metrics.jsonl", "recipe.toml"]);
+    let metrics = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
     for (index, line) in metrics.lines().enumerate() {
         let metrics: Value = serde_json::from_str(line).unwrap();
         assert_eq!(metrics["epoch"], index + 1);
@@ -78,5 +78,37 @@ fn an_interrupted_run_leaves_a_directory_that_can_be_read() {
     recipe(directory, TINY);
     let line = ["train", "net.toml", "--out", "run", "--quiet"];
     stdout_of(espalier().args(line).current_dir(directory));
-    assert!(run.join("model.safetensors").is_file());
+    assert!(path.join("model.safetensors").is_file());
+}
+
+/// Waits, but not for ever, until something is so.
+fn until(mut is_so: impl FnMut() -> bool, what: &str) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        thread::sleep(Duration::from_millis(300));
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_a_run_that_waits() {
+    let directory = tempdir().unwrap();
+    let mut run = endless(directory.path());
+    let child = &mut run.0;
+    // Nobody reads its progress, so it comes to wait for a reader, and writes no metrics.
+    let metrics = directory.path().join("run/metrics.jsonl");
+    let (mut last, mut times) = (0, 0);
+    let stands = || {
+        let size = fs::metadata(&metrics).map_or(0, |metadata| metadata.len());
+        times = if size > 0 && size == last { times + 1 } else { 0 };
+        last = size;
+        times == 3
+    };
+    until(stands, "never waited");
+    interrupt(child);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(child.try_wait().unwrap(), None, "it should still wait");
+    interrupt(child);
+    until(|| child.try_wait().unwrap().is_some(), "still running");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }

@@ -1,5 +1,8 @@
 //! The program as its users run it.
 
+// Helpers are not tests in the eyes of the linter.
+#![allow(clippy::unwrap_used)]
+
 mod digits;
 mod inspect;
 #[cfg(unix)]
@@ -22,7 +25,7 @@ data = { source = "digits" }
 layer = [{ type = "flatten" }, { type = "linear", features = 16 }, { type = "relu" }, { type = "linear", features = 10 }]
 optimizer = { type = "adam", lr = 1e-2 }
 train = { epochs = 3, batch_size = 64 }
-prune = { select = "1.weight", method = "l1_unstructured", epochs = [1], sparsity = [0.5] }
+prune = { select = "1.weight", method = "l1_unstructured", scope = "layer", epochs = [1], sparsity = [0.5] }
 "#;
 
 /// The program, with nothing in its surroundings that changes what it prints.

@@ -380,10 +380,9 @@ impl<M: Module> Parametrized<M> {
 /// A later link is given one tensor, so that a rule of several originals cannot be one.
 fn takes_one(link: &Link, value: &AnyTensor) -> Result<(), RuleError> {
     match link.clone().right_inverse(value.detach()) {
-        Ok(originals) if originals.len() != 1 => Err(RuleError::Originals {
-            expected: originals.len(),
-            found: 1,
-        }),
+        Ok(originals) if originals.len() != 1 => {
+            Err(RuleError::Originals { expected: originals.len(), found: 1 })
+        }
         _ => Ok(()),
     }
 }

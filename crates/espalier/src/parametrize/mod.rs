@@ -38,6 +38,12 @@ pub enum RuleError {
         /// The shape given.
         found: Vec<usize>,
     },
+    /// A tensor without elements, where the rule needs some.
+    #[error("expected a tensor with elements, found shape {found:?}")]
+    Empty {
+        /// The shape given.
+        found: Vec<usize>,
+    },
     /// The last two dimensions must be equal.
     #[error("expected a square matrix, found shape {found:?}")]
     NotSquare {

@@ -32,7 +32,7 @@ pub enum OrthogonalMap {
 ///   PyTorch too and do not change the value.
 /// - Right inverse: with trivialization, `B` is set and the original goes back to `-I`; without it
 ///   there is none.
-/// - Errors: [`RuleError::Rank`] below two dimensions.
+/// - Errors: [`RuleError::Rank`] below two dimensions, [`RuleError::Empty`] without elements.
 /// - Source: Lezcano-Casado and Martínez-Rubio, 2019, arXiv:1901.08428 (Cayley and exponential
 ///   maps); Lezcano-Casado, 2019, arXiv:1909.09501 (trivializations);
 ///   `torch.nn.utils.parametrizations.orthogonal`.
@@ -91,6 +91,9 @@ impl Rule for Orthogonal {
         let too_few = || RuleError::Rank { expected: 2, found: site.shape.clone() };
         if rank < 2 {
             return Err(too_few());
+        }
+        if site.shape.contains(&0) {
+            return Err(RuleError::Empty { found: site.layout.torch_shape(&site.shape) });
         }
         with_rank!(rank, D => {
             if D < 2 {

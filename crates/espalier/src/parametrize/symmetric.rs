@@ -15,7 +15,7 @@ use crate::tree::Layout;
 /// - Formula: `W = triu(X) + triu(X, 1)^T` over the last two dimensions, in PyTorch's layout.
 /// - Shapes: `[..., n, n]` to the same.
 /// - Right inverse: `X = triu(W)`. Of a matrix that is not symmetric it keeps the upper triangle.
-/// - Errors: [`RuleError::NotSquare`], [`RuleError::Rank`].
+/// - Errors: [`RuleError::NotSquare`], [`RuleError::Rank`], [`RuleError::Empty`].
 /// - Source: the `Symmetric` of PyTorch's parametrizations tutorial.
 ///
 /// ```
@@ -55,6 +55,9 @@ impl Rule for Symmetric {
         let rank = shape.len();
         if rank < 2 {
             return Err(RuleError::Rank { expected: 2, found: shape.clone() });
+        }
+        if shape.contains(&0) {
+            return Err(RuleError::Empty { found: site.layout.torch_shape(shape) });
         }
         if shape[rank - 1] != shape[rank - 2] {
             return Err(RuleError::NotSquare { found: site.layout.torch_shape(shape) });

@@ -9,3 +9,4 @@ mod names;
 mod optimizers;
 mod records;
 mod refusals;
+mod ties;

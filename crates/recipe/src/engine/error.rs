@@ -144,7 +144,7 @@ pub enum PredictError {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
-        line: u64,
+        line: usize,
         /// Its columns.
         found: usize,
         /// Pixels of an image.
@@ -160,7 +160,7 @@ pub enum PredictError {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
-        line: u64,
+        line: usize,
         /// Its columns.
         found: usize,
         /// Columns of the lines before.

@@ -1,5 +1,6 @@
 //! Images in files of others.
 
+use std::fs;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -132,15 +133,15 @@ fn npy(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
 }
 
 fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
-    let in_file = |source| PredictError::Csv { path: path.to_owned(), source };
+    let in_file = |source: csv::Error| PredictError::Csv { path: path.to_owned(), source };
+    let bytes = fs::read(path).map_err(|error| in_file(error.into()))?;
     let size: usize = input_shape.iter().product();
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         // Lengths are compared below, with better words.
         .flexible(true)
         .trim(Trim::All)
-        .from_path(path)
-        .map_err(in_file)?;
+        .from_reader(bytes.as_slice());
     let (mut pixels, mut labels, mut columns) = (Vec::new(), Vec::new(), None);
     let mut record = StringRecord::new();
     let mut first = true;
@@ -150,13 +151,14 @@ fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
         if is_header {
             continue;
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let start = record.position().map_or(0, csv::Position::byte);
+        let line = || line(&bytes, start);
         let found = record.len();
         match columns {
             _ if found != size && found != size + 1 => {
                 return Err(PredictError::Columns {
                     path: path.to_owned(),
-                    line,
+                    line: line(),
                     found,
                     pixels: size,
                 });
@@ -164,7 +166,7 @@ fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
             Some(earlier) if earlier != found => {
                 return Err(PredictError::SomeLabels {
                     path: path.to_owned(),
-                    line,
+                    line: line(),
                     found,
                     earlier,
                 });
@@ -172,7 +174,7 @@ fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
             _ => columns = Some(found),
         }
         for (column, field) in record.iter().enumerate() {
-            let place = || format!("line {line}, column {}", column + 1);
+            let place = || format!("line {}, column {}", line(), column + 1);
             let value = field.parse::<f64>();
             if column == size {
                 labels.push(label(path, field, value.ok(), place)?);
@@ -194,6 +196,16 @@ fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
         pixels,
         labels: (!labels.is_empty()).then_some(labels),
     })
+}
+
+/// The line, from 1, of the record that was read from `start` on.
+fn line(bytes: &[u8], start: u64) -> usize {
+    let start = usize::try_from(start).unwrap_or(bytes.len()).min(bytes.len());
+    // Empty lines before a record count as read with it.
+    let empty = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+    let skipped = bytes[start..].iter().take_while(empty).count();
+    let before = &bytes[..start + skipped];
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
 fn label(

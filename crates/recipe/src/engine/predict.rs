@@ -103,3 +103,76 @@ impl Predictor {
         Ok(predictions)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::engine::data::batch;
+    use crate::{Event, Observer, Prepared, RunOptions};
+
+    struct Quiet;
+
+    impl Observer for Quiet {
+        fn event(&mut self, _: Event<'_>) {}
+    }
+
+    const RECIPE: &str = r#"
+name = "small"
+data = { source = "digits" }
+train = { epochs = 1, batch_size = 64 }
+optimizer = { type = "adam" }
+parametrize = [{ select = "5.weight", rule = "weight_norm" }]
+[[layer]]
+type = "conv2d"
+channels = 4
+kernel = 3
+[[layer]]
+type = "batch_norm"
+[[layer]]
+type = "relu"
+[[layer]]
+type = "max_pool2d"
+kernel = 2
+[[layer]]
+type = "flatten"
+[[layer]]
+type = "linear"
+features = 10
+"#;
+
+    #[test]
+    fn predictions_from_the_directory_are_those_of_the_trained_network() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("run");
+        let options = RunOptions { directory: Some(run.clone()), seed: None };
+        let recipe = Recipe::parse(RECIPE, "small.toml").unwrap();
+        let (_, network) = Prepared::new(recipe, options).unwrap().run(&mut Quiet).unwrap();
+
+        let places: Vec<usize> = (0..20).collect();
+        let images = batch(&places, None, &Device::default()).images;
+        let pixels: Vec<f32> = (images.clone() * 16.0).into_data().iter::<f32>().collect();
+        let lines: Vec<String> = pixels
+            .chunks(64)
+            .map(|image| {
+                let fields: Vec<String> = image.iter().map(ToString::to_string).collect();
+                fields.join(",")
+            })
+            .collect();
+        let path = directory.path().join("images.csv");
+        fs::write(&path, lines.join("\n")).unwrap();
+
+        let predictor = Predictor::open(&run).unwrap();
+        let read = Images::read(&path, predictor.input_shape()).unwrap();
+        let found = predictor.predict(&read).unwrap();
+        let expected = logits(&network, images).unwrap();
+        assert_eq!(found.len(), 20);
+        for (found, row) in found.iter().zip(&expected) {
+            assert_eq!(found.label, best(row));
+            assert_eq!(found.probability, log_probability(row, best(row)).exp());
+        }
+    }
+}
