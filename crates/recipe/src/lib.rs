@@ -1,10 +1,11 @@
 //! A network, its constraints and its training in one text file, for espalier.
 //!
-//! A recipe is a TOML file. [`Recipe::read`] turns it into a typed, checked description,
-//! [`Prepared`] into a network that is trained, pruned and saved in a run directory, from which
-//! [`Predictor`] reads it back. Everything
-//! that is wrong with it comes back at once, each [`Problem`] with its line, its key, what was
-//! expected and, for a misspelt name, the nearest valid ones.
+//! A recipe is a TOML file. [`Recipe::read`] turns it into a typed, checked description;
+//! [`Prepared`] builds the network and trains it into a run directory; [`Predictor`] needs nothing
+//! but that directory.
+//!
+//! Everything that is wrong with a recipe comes back at once, each [`Problem`] with its line, its
+//! key, what was expected and, for a misspelt name, the nearest valid ones.
 //!
 //! ```
 //! use espalier_recipe::Recipe;

@@ -71,7 +71,7 @@ pub enum TrainError {
     Write(#[from] espalier_checkpoint::Error),
     /// The network refuses an operation.
     #[error(transparent)]
-    Network(#[from] espalier::Error),
+    Network(Box<espalier::Error>),
 }
 
 /// Why there are no predictions.
@@ -105,7 +105,7 @@ pub enum PredictError {
         /// The model's file.
         path: PathBuf,
         /// What does not fit.
-        source: espalier::Error,
+        source: Box<espalier::Error>,
     },
     /// A file that is neither `.npy` nor `.csv` by its name.
     #[error("{}: expected a file that ends in .npy or .csv", path.display())]
@@ -194,5 +194,17 @@ pub enum PredictError {
     },
     /// The network refuses the images.
     #[error(transparent)]
-    Network(#[from] espalier::Error),
+    Network(Box<espalier::Error>),
+}
+
+impl From<espalier::Error> for TrainError {
+    fn from(error: espalier::Error) -> Self {
+        Self::Network(Box::new(error))
+    }
+}
+
+impl From<espalier::Error> for PredictError {
+    fn from(error: espalier::Error) -> Self {
+        Self::Network(Box::new(error))
+    }
 }

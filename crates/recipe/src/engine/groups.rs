@@ -11,7 +11,7 @@ use espalier::schedule::Schedule;
 use espalier::{Error, Parametrized, Selector};
 
 use super::faults::Faults;
-use super::names::{Names, any, item_key, item_span};
+use super::names::{Names, Ties, any, item_key, item_span};
 use crate::spec::{self, AdamOptions, Optimizer, Recipe, ScheduleUnit, SgdOptions};
 
 /// The optimizer of a run with its schedule.
@@ -58,8 +58,7 @@ pub(crate) fn build(
     log: &mut Vec<String>,
 ) -> Result<Option<Grouped>, Error> {
     let labels = labels(recipe);
-    let ties: BTreeMap<String, String> = net.ties().into_iter().collect();
-    let canonical = |path: &str| ties.get(path).cloned().unwrap_or_else(|| path.to_owned());
+    let ties = Ties::of(net);
     let mut owners: BTreeMap<String, usize> = BTreeMap::new();
     let mut members: Vec<Option<Selector>> = Vec::new();
     for (index, group) in recipe.optimizer.groups.iter().enumerate() {
@@ -70,7 +69,7 @@ pub(crate) fn build(
             continue;
         };
         for chosen in &chosen {
-            let path = canonical(&chosen.named.path);
+            let path = ties.canonical(&chosen.named.path).to_owned();
             let owner = *owners.entry(path).or_insert(index);
             if owner != index {
                 faults.add(
@@ -104,7 +103,7 @@ pub(crate) fn build(
     let own: Vec<&str> = names
         .iter()
         .map(|named| named.path.as_str())
-        .filter(|path| !ties.contains_key(*path))
+        .filter(|path| ties.canonical(path) == *path)
         .collect();
     let mut used = Vec::new();
     let mut describe = |label: &str, options: &Optimizer, index: Option<usize>| {
@@ -186,7 +185,7 @@ fn adam(options: &AdamOptions) -> Adam {
 }
 
 fn sgd(options: &SgdOptions) -> Sgd {
-    let momentum = (options.momentum > 0.0).then(|| MomentumConfig {
+    let momentum = (options.momentum > 0.0).then_some(MomentumConfig {
         momentum: options.momentum,
         dampening: options.dampening,
         nesterov: options.nesterov,

@@ -124,7 +124,7 @@ fn npy(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
             expected: format!("{} or, for one image, {one:?}", expected.join(", ")),
         });
     }
-    let mut pixels = Vec::with_capacity(array.values().count());
+    let mut pixels = Vec::with_capacity(found.iter().product());
     for (index, value) in array.values().enumerate() {
         let place = || format!("image {}, pixel {}", index / size, index % size);
         pixels.push(pixel(path, value, place)?);

@@ -1,7 +1,9 @@
 //! The network's parameters by the names that recipes use, which are PyTorch's.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
-use espalier::{Error, IntoSelector, ParamInfo, ParameterTree, Selector};
+use espalier::{Error, IntoSelector, ParamInfo, ParameterTree, Parametrized, Selector};
 
 use super::faults::Faults;
 use crate::spec::names::{did_you_mean, quoted};
@@ -171,6 +173,20 @@ impl Names {
             let best: Vec<&str> = scored.iter().take(3).map(|(_, name)| *name).collect();
             format!("nearest: {}", listed(&best))
         })
+    }
+}
+
+/// Which parameters are others by a second name, as the library's paths.
+pub(crate) struct Ties(BTreeMap<String, String>);
+
+impl Ties {
+    pub(crate) fn of<M: Module>(net: &Parametrized<M>) -> Self {
+        Self(net.ties().into_iter().collect())
+    }
+
+    /// The one parameter that `path` means.
+    pub(crate) fn canonical<'a>(&'a self, path: &'a str) -> &'a str {
+        self.0.get(path).map_or(path, String::as_str)
     }
 }
 

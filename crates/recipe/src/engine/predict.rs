@@ -28,6 +28,31 @@ pub struct Prediction {
 }
 
 /// A trained network, read from its run directory.
+///
+/// ```
+/// use espalier_recipe::{Images, Predictor};
+/// # use espalier_recipe::{Event, Observer, Prepared, Recipe, RunOptions};
+/// # struct Quiet;
+/// # impl Observer for Quiet {
+/// #     fn event(&mut self, _: Event<'_>) {}
+/// # }
+/// # let text = "name = 'a'\ndata = { source = 'digits' }\noptimizer = { type = 'adam' }\n\
+/// #     layer = [{ type = 'flatten' }, { type = 'linear', features = 10 }]\n\
+/// #     train = { epochs = 1, batch_size = 64 }";
+/// # let directory = tempfile::tempdir()?;
+/// # let run = directory.path().join("run");
+/// # let options = RunOptions { directory: Some(run.clone()), seed: None };
+/// # Prepared::new(Recipe::parse(text, "a.toml")?, options)?.train(&mut Quiet)?;
+/// let predictor = Predictor::open(&run)?;
+/// assert_eq!(predictor.input_shape(), [1, 8, 8]);
+/// # let file = directory.path().join("blank.csv");
+/// # std::fs::write(&file, ["0"; 64].join(","))?;
+/// let images = Images::read(&file, predictor.input_shape())?;
+/// let predictions = predictor.predict(&images)?;
+/// assert_eq!(predictions.len(), images.len());
+/// assert!(predictions[0].label < 10 && predictions[0].probability >= 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Predictor {
     network: Sequential,
     device: Device,
@@ -63,7 +88,7 @@ impl Predictor {
         let device = Device::default();
         let network =
             network::build(&recipe, &SHAPE, CLASSES, BATCH, &device).map_err(ReadError::Recipe)?;
-        let in_model = |source| PredictError::Model { path: model.clone(), source };
+        let in_model = |error| PredictError::Model { path: model.clone(), source: Box::new(error) };
         let network = StateDict::open(&model)
             .and_then(|state| state.load_into(network, Strict::Yes))
             .map_err(in_model)?;

@@ -7,7 +7,7 @@ use espalier::prune::{Amount, L1Unstructured};
 use espalier::{Error, Parametrized, Selector};
 
 use super::faults::Faults;
-use super::names::{Names, item_key, item_span};
+use super::names::{Names, Ties, item_key, item_span};
 use crate::spec::{PruneMethod, PruneOf, PruneRound, PruneScope, Recipe};
 
 /// Pruning resolved against a network.
@@ -38,11 +38,7 @@ pub(crate) fn plan(
 ) -> Option<Plan> {
     let spec = &recipe.prune.as_ref()?.value;
     let chosen = names.select(&spec.select, "prune.select", faults)?;
-    let ties = net.ties();
-    let canonical = |path: &str| -> String {
-        let tied = ties.iter().find(|(target, _)| target == path);
-        tied.map_or(path, |(_, to)| to).to_owned()
-    };
+    let ties = Ties::of(net);
     let mut targets: Vec<Target> = Vec::new();
     let mut sound = true;
     for chosen in &chosen {
@@ -57,7 +53,7 @@ pub(crate) fn plan(
             );
             sound = false;
         }
-        let path = canonical(&chosen.named.path);
+        let path = ties.canonical(&chosen.named.path).to_owned();
         if targets.iter().all(|target| target.path != path) {
             let size = chosen.named.info.numel();
             targets.push(Target { path, size });
@@ -71,7 +67,7 @@ pub(crate) fn plan(
             let others: Vec<_> = names
                 .iter()
                 .filter(|named| named.info.shape.len() >= 2)
-                .filter(|named| canonical(&named.path) == named.path)
+                .filter(|named| ties.canonical(&named.path) == named.path)
                 .filter(|named| !taken.contains(named.path.as_str()))
                 .collect();
             let rest: usize = others.iter().map(|named| named.info.numel()).sum();
