@@ -75,8 +75,8 @@ pub enum Error {
     },
     /// Registering on a running statistic, which the layer itself overwrites.
     #[error(
-        "`{path}` is a running statistic that its layer writes: it cannot be parametrized, pruned \
-         or tied"
+        "`{path}` is a running statistic that its layer writes: it cannot be parametrized, pruned, \
+         tied or trained"
     )]
     RunningStatistic {
         /// The buffer.

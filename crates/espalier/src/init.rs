@@ -8,7 +8,7 @@ use rand_distr::StandardNormal;
 
 use crate::error::Error;
 use crate::select::Selector;
-use crate::tree::{Layout, Walk, contiguous};
+use crate::tree::{Kind, Layout, Walk, contiguous};
 
 /// A seeded generator on the host, the same on every machine and thread count.
 ///
@@ -131,7 +131,7 @@ impl Init {
     /// Fills the selected parameters of `module`, each from its own stream of `seed`.
     ///
     /// The stream of a parameter is its place among all parameters of the module, so that its
-    /// values do not depend on what else is selected.
+    /// values do not depend on what else is selected. Buffers are left alone.
     ///
     /// ```
     /// use burn::nn::LinearConfig;
@@ -148,13 +148,14 @@ impl Init {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMatch`] if nothing is selected; [`Error::Init`] if a method needs fans of a
+    /// [`Error::NoMatch`] if nothing is selected, [`Error::RunningStatistic`] if only buffers are;
+    /// [`Error::Init`] if a method needs fans of a
     /// parameter with fewer than two dimensions, or an option is out of range.
     pub fn apply<M: Module>(self, module: M, select: &Selector, seed: u64) -> Result<M, Error> {
         let all = crate::tree::tensors(&module);
         let selection = select.select_from(&all)?;
         let mut fills = std::collections::BTreeMap::new();
-        for info in selection.iter() {
+        for info in selection.iter().filter(|info| info.kind == Kind::Parameter) {
             let place = all.iter().position(|other| other.path == info.path).unwrap_or_default();
             let shape = info.layout().torch_shape(&info.shape);
             let mut rng = Rng::stream(seed, place as u64);
@@ -162,6 +163,9 @@ impl Init {
                 .values(&shape, &mut rng)
                 .map_err(|reason| Error::Init { path: info.path.clone(), reason })?;
             fills.insert(info.path.clone(), TensorData::new(values, shape));
+        }
+        if fills.is_empty() {
+            return Err(Error::RunningStatistic { path: selection.paths().swap_remove(0) });
         }
         Ok(module.map(&mut Fill { fills, walk: Walk::default() }))
     }
@@ -258,8 +262,7 @@ impl ModuleMapper for Fill {
         let Some(data) = self.fills.remove(&path) else {
             return param;
         };
-        let name = path.rsplit('.').next().unwrap_or_default();
-        let layout = Layout::of(self.walk.layer(), name, D);
+        let layout = Layout::of(self.walk.layer(), path.split('.'), D);
         let grad = param.is_require_grad();
         param.map(|old| {
             let data = data.convert_dtype(old.dtype());

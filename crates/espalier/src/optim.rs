@@ -1,11 +1,12 @@
 //! Parameter groups with options of their own, over Burn's optimizers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::module::{Module, ParamGroup};
-use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer, Optimizer};
+use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer, Optimizer, OptimizerRecord};
 use burn::tensor::{Device, Tensor};
 
 use crate::error::Error;
@@ -135,41 +136,47 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMatch`] for a group without parameters, [`Error::TwoGroups`] for a parameter in
-    /// two.
+    /// [`Error::NoMatch`] for a group without parameters, [`Error::RunningStatistic`] for one of
+    /// buffers only, [`Error::TwoGroups`] for a parameter in two. Paths tied to each other are one
+    /// parameter.
     pub fn build<M: Module>(self, net: &Parametrized<M>) -> Result<GroupedOptimizer, Error> {
         let entries = net.entries();
-        let mut owners: Vec<Option<usize>> = vec![None; entries.len()];
+        // By the path that a tied parameter is trained under.
+        let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, group) in self.0.iter().enumerate() {
-            let Some(selector) = &group.selector else {
-                continue;
-            };
-            selector.select_from(&entries)?;
-            for (entry, owner) in entries.iter().zip(&mut owners) {
-                if entry.kind == Kind::Buffer || !selector.matches(entry) {
+            let Some(selector) = &group.selector else { continue };
+            let selection = selector.select_from(&entries)?;
+            let mut any = false;
+            for entry in entries.iter().filter(|entry| selector.matches(entry)) {
+                if entry.kind == Kind::Buffer {
                     continue;
                 }
-                if let Some(first) = owner {
+                any = true;
+                if let Some(first) = owners.insert(net.canonical(&entry.path), index)
+                    && first != index
+                {
                     return Err(Error::TwoGroups {
                         path: entry.path.clone(),
-                        first: self.0[*first].name.clone(),
+                        first: self.0[first].name.clone(),
                         second: group.name.clone(),
                     });
                 }
-                *owner = Some(index);
+            }
+            if !any {
+                let path = selection.paths().swap_remove(0);
+                return Err(Error::RunningStatistic { path });
+            }
+        }
+        let mut members: Vec<Vec<String>> = vec![Vec::new(); self.0.len()];
+        for entry in entries.iter().filter(|entry| entry.kind == Kind::Parameter) {
+            if net.canonical(&entry.path) == entry.path {
+                let owner = owners.get(entry.path.as_str()).copied().unwrap_or(0);
+                members[owner].push(entry.path.clone());
             }
         }
         let mut optimizer = None;
         let mut groups = Vec::new();
-        for (index, group) in self.0.into_iter().enumerate() {
-            let members: Vec<String> = entries
-                .iter()
-                .zip(&owners)
-                .filter(|(entry, owner)| {
-                    entry.kind == Kind::Parameter && owner.unwrap_or(0) == index
-                })
-                .map(|(entry, _)| entry.path.clone())
-                .collect();
+        for (group, members) in self.0.into_iter().zip(members) {
             optimizer = Some((group.add)(optimizer, net.group_of(&members)));
             groups.push(BuiltGroup {
                 name: group.name,
@@ -221,6 +228,19 @@ impl GroupedOptimizer {
         for group in &self.groups {
             group.rate.set(schedule.rate(group.base, t));
         }
+    }
+
+    /// The state of every parameter's optimizer (moments, steps), to save it.
+    ///
+    /// It is kept under parameter ids, which a burnpack record of the network restores: load the
+    /// network first, build the groups, then load this.
+    pub fn to_record(&self) -> OptimizerRecord {
+        self.optimizer.to_record()
+    }
+
+    /// The optimizer with the state of a record. Rates are not part of it.
+    pub fn load_record(self, record: OptimizerRecord) -> Self {
+        Self { optimizer: self.optimizer.load_record(record), ..self }
     }
 
     /// The present rate of each group, in order.

@@ -102,12 +102,16 @@ impl StateDict {
     /// loaded then.
     pub fn load_into<M: Module>(&self, module: M, strict: Strict) -> Result<M, Error> {
         self.fits(&module, strict)?;
-        let mut load = Load { walk: TorchWalk::default(), from: &self.0, failed: None };
-        let module = module.map(&mut load);
-        match load.failed {
-            Some(error) => Err(error),
-            None => Ok(module),
+        let mut wanted = Wanted::default();
+        module.visit(&mut wanted);
+        let mut values = BTreeMap::new();
+        for name in wanted.found.into_keys() {
+            if let Some(tensor) = self.0.get(&name) {
+                // Everything is read before anything is changed.
+                values.insert(name, (tensor.to_f64_vec()?, tensor.shape().to_vec()));
+            }
         }
+        Ok(module.map(&mut Load { walk: TorchWalk::default(), values }))
     }
 
     /// Whether [`load_into`](Self::load_into) would find everything in its shape.
@@ -140,6 +144,14 @@ impl StateDict {
                 .map(str::to_owned)
                 .collect();
         }
+        for (key, expected) in wanted.extra {
+            match self.0.metadata.get(&key) {
+                Some(found) if *found != expected => {
+                    report.rules.push((expected, found.clone()));
+                }
+                _ => {}
+            }
+        }
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
 }
@@ -164,11 +176,17 @@ pub struct LoadReport {
     pub unexpected: Vec<String>,
     /// Tensors of another shape.
     pub mismatched: Vec<Mismatch>,
+    /// Descriptions of the parametrizations, the module's and the state dict's, that differ: the
+    /// same originals would give other values.
+    pub rules: Vec<(String, String)>,
 }
 
 impl LoadReport {
     fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
+        self.missing.is_empty()
+            && self.unexpected.is_empty()
+            && self.mismatched.is_empty()
+            && self.rules.is_empty()
     }
 }
 
@@ -193,6 +211,9 @@ impl fmt::Display for LoadReport {
                 "\n  shape of `{name}`: the module has {expected:?}, the state dict {found:?}"
             )?;
         }
+        for (expected, found) in &self.rules {
+            write!(f, "\n  parametrizations: the module has {expected}, the state dict {found}")?;
+        }
         Ok(())
     }
 }
@@ -209,8 +230,9 @@ impl TorchWalk {
         // `parametrizations.gamma` of a norm stands one level below it.
         let above = self.walk.layer().to_owned();
         self.walk.enter(name, container);
-        let in_norm = self.walk.layer().ends_with("Norm")
-            || (self.walk.layer() == "ModuleDict" && above.ends_with("Norm"));
+        let layer = self.walk.layer();
+        let in_norm =
+            NORMS.contains(&layer) || (layer == "ModuleDict" && NORMS.contains(&above.as_str()));
         self.names.push(if in_norm { torch_norm_name(name) } else { name.to_owned() });
     }
 
@@ -225,13 +247,7 @@ impl TorchWalk {
 
     /// The layout of the tensor being visited: of a `Linear`'s weight, its original or its mask.
     fn layout(&self, rank: usize) -> Layout {
-        let mut last = self.names.iter().rev().map(String::as_str);
-        let name = match last.next() {
-            Some(leaf) if leaf.starts_with("original") => last.next().unwrap_or_default(),
-            Some(leaf) => leaf.trim_end_matches("_orig").trim_end_matches("_mask"),
-            None => "",
-        };
-        Layout::of(self.walk.layer(), name, rank)
+        Layout::of(self.walk.layer(), self.names.iter().map(String::as_str), rank)
     }
 
     /// The shape under which PyTorch saves what has `shape` here, in its layout already.
@@ -240,6 +256,9 @@ impl TorchWalk {
         if is_scalar { Vec::new() } else { shape.to_vec() }
     }
 }
+
+/// Burn's layers that say gamma and beta where PyTorch says weight and bias.
+const NORMS: [&str; 5] = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RmsNorm"];
 
 fn torch_norm_name(name: &str) -> String {
     for (burn, torch) in [("gamma", "weight"), ("beta", "bias")] {
@@ -292,18 +311,12 @@ impl ModuleVisitor for Save {
         self.push(data);
     }
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        let name = self.walk.name();
-        let Some(prefix) = name.strip_suffix(crate::frame::EXTRA_STATE) else {
-            return self.push(param.val().into_data());
-        };
-        let bytes: Vec<u8> =
-            param.val().into_data().iter::<i64>().filter_map(|b| u8::try_from(b).ok()).collect();
-        let key = if prefix.is_empty() {
-            EXTRA.to_owned()
-        } else {
-            format!("{EXTRA}.{}", prefix.trim_end_matches('.'))
-        };
-        self.out.metadata.insert(key, String::from_utf8_lossy(&bytes).into_owned());
+        match extra_state(&self.walk.name(), param) {
+            Some((key, text)) => {
+                self.out.metadata.insert(key, text);
+            }
+            None => self.push(param.val().into_data()),
+        }
     }
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         let data = self.walk.layout(D).turn(param.val()).into_data();
@@ -328,6 +341,21 @@ impl ModuleVisitor for Save {
     }
 }
 
+/// The metadata key and the text of a description of slots, if the tensor of that name is one.
+fn extra_state<const D: usize>(
+    name: &str,
+    param: &Param<Tensor<D, Int>>,
+) -> Option<(String, String)> {
+    let prefix = name.strip_suffix(crate::frame::EXTRA_STATE)?;
+    let data = param.val().into_data();
+    let bytes: Vec<u8> = data.iter::<i64>().filter_map(|byte| u8::try_from(byte).ok()).collect();
+    let key = match prefix.trim_end_matches('.') {
+        "" => EXTRA.to_owned(),
+        path => format!("{EXTRA}.{path}"),
+    };
+    Some((key, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 fn dtype_of(dtype: DType) -> Option<Dtype> {
     Some(match dtype {
         DType::F64 => Dtype::F64,
@@ -350,15 +378,14 @@ fn dtype_of(dtype: DType) -> Option<Dtype> {
 struct Wanted {
     walk: TorchWalk,
     found: BTreeMap<String, Vec<usize>>,
+    /// Descriptions of slots by metadata key.
+    extra: BTreeMap<String, String>,
 }
 
 impl Wanted {
     fn push(&mut self, shape: &[usize]) {
-        let name = self.walk.name();
-        if !name.ends_with(crate::frame::EXTRA_STATE) {
-            let shape = self.walk.layout(shape.len()).torch_shape(shape);
-            self.found.insert(name, self.walk.saved_shape(&shape));
-        }
+        let shape = self.walk.layout(shape.len()).torch_shape(shape);
+        self.found.insert(self.walk.name(), self.walk.saved_shape(&shape));
     }
 }
 
@@ -368,38 +395,34 @@ impl ModuleVisitor for Wanted {
         self.push(&param.lazy_shape().to_vec());
     }
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.push(&param.lazy_shape().to_vec());
+        match extra_state(&self.walk.name(), param) {
+            Some((key, text)) => {
+                self.extra.insert(key, text);
+            }
+            None => self.push(&param.lazy_shape().to_vec()),
+        }
     }
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         self.push(&param.lazy_shape().to_vec());
     }
 }
 
-struct Load<'a> {
+struct Load {
     walk: TorchWalk,
-    from: &'a Checkpoint,
-    failed: Option<Error>,
+    /// Elements and shapes by name.
+    values: BTreeMap<String, (Vec<f64>, Vec<usize>)>,
 }
 
-impl Load<'_> {
+impl Load {
     /// The values for the tensor of `rank` being mapped, in PyTorch's layout.
     fn data(&mut self, rank: usize) -> Option<TensorData> {
-        let tensor = self.from.get(&self.walk.name())?;
-        let shape = match tensor.shape() {
-            [] => vec![1; rank],
-            shape => shape.to_vec(),
-        };
-        match tensor.to_f64_vec() {
-            Ok(values) => Some(TensorData::new(values, shape)),
-            Err(error) => {
-                self.failed.get_or_insert(error.into());
-                None
-            }
-        }
+        let (values, shape) = self.values.remove(&self.walk.name())?;
+        // What is saved as a scalar is kept with all dimensions 1.
+        Some(TensorData::new(values, if shape.is_empty() { vec![1; rank] } else { shape }))
     }
 }
 
-impl ModuleMapper for Load<'_> {
+impl ModuleMapper for Load {
     follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(data) = self.data(D) else {
@@ -415,9 +438,6 @@ impl ModuleMapper for Load<'_> {
         })
     }
     fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
-        if self.walk.name().ends_with(crate::frame::EXTRA_STATE) {
-            return param;
-        }
         let Some(data) = self.data(D) else {
             return param;
         };

@@ -48,8 +48,10 @@ impl ParamInfo {
     }
 
     /// How the shape relates to PyTorch's.
+    ///
+    /// Originals and masks of a parameter are stored in its layout.
     pub fn layout(&self) -> Layout {
-        Layout::of(&self.layer, self.name(), self.shape.len())
+        Layout::of(&self.layer, self.path.split('.'), self.shape.len())
     }
 }
 
@@ -64,7 +66,19 @@ pub enum Layout {
 }
 
 impl Layout {
-    pub(crate) fn of(layer: &str, name: &str, rank: usize) -> Self {
+    /// The layout of a tensor of `layer` by the components of its path.
+    pub(crate) fn of<'a>(
+        layer: &str,
+        path: impl DoubleEndedIterator<Item = &'a str>,
+        rank: usize,
+    ) -> Self {
+        let mut last = path.rev();
+        let name = match last.next() {
+            // `parametrizations.weight.original0`
+            Some(leaf) if leaf.starts_with("original") => last.next().unwrap_or_default(),
+            Some(leaf) => leaf.trim_end_matches("_orig").trim_end_matches("_mask"),
+            None => "",
+        };
         if layer == "Linear" && name == "weight" && rank == 2 {
             Self::Transposed
         } else {

@@ -115,6 +115,11 @@ impl AnyTensor {
         self.0.device()
     }
 
+    /// Whether operations on it can be differentiated.
+    pub(crate) fn is_autodiff(&self) -> bool {
+        self.0.is_autodiff()
+    }
+
     /// The values, copied to the host.
     pub fn to_data(&self) -> TensorData {
         self.0.data()

@@ -72,14 +72,13 @@ pub(super) fn replace<M: Module>(module: M, values: BTreeMap<String, AnyTensor>)
     module.map(&mut Replace { values, walk: Walk::default() })
 }
 
-/// Puts an erased parameter in the place of the one at `path`, id and mappers included.
-struct Restore<'a> {
-    path: &'a str,
-    param: &'a AnyModule,
+/// Puts erased parameters in the places of those at their paths, ids and mappers included.
+struct Restore {
+    params: BTreeMap<String, AnyModule>,
     walk: Walk,
 }
 
-impl ModuleMapper for Restore<'_> {
+impl ModuleMapper for Restore {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.walk.enter(name, container);
     }
@@ -87,16 +86,19 @@ impl ModuleMapper for Restore<'_> {
         self.walk.exit();
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.param.get::<Param<Tensor<D>>>() {
-            Some(restored) if self.walk.path() == self.path => restored.clone(),
-            _ => param,
+        match self.params.remove(&self.walk.path()) {
+            Some(restored) => restored.get::<Param<Tensor<D>>>().cloned().unwrap_or(param),
+            None => param,
         }
     }
 }
 
-/// `module` with `param` (an erased `Param<Tensor<D>>`) at `path`.
-pub(super) fn restore<M: Module>(module: M, path: &str, param: &AnyModule) -> M {
-    module.map(&mut Restore { path, param, walk: Walk::default() })
+/// `module` with these erased `Param<Tensor<D>>`s at their paths.
+pub(super) fn restore<M: Module>(module: M, params: BTreeMap<String, AnyModule>) -> M {
+    if params.is_empty() {
+        return module;
+    }
+    module.map(&mut Restore { params, walk: Walk::default() })
 }
 
 /// The value, id and trainability of an erased float parameter.
@@ -151,14 +153,36 @@ pub(super) fn leaf_like(like: &AnyModule, value: &AnyTensor, keep_id: bool) -> A
     }, else unreachable!("tensors have up to eight dimensions"))
 }
 
-/// A tensor of zeros that occupies one element, whatever its shape.
-pub(super) fn placeholder(like: &AnyTensor) -> AnyTensor {
-    with_rank!(like.rank(), D => {
-        let dims: [usize; D] = match like.dims().try_into() {
-            Ok(dims) => dims,
-            Err(_) => unreachable!("the rank was asked for"),
+/// The parameter without its values: zeros of shape `dims` that occupy one element.
+///
+/// Trainability, load and save mappers stay.
+pub(super) fn shell(param: &AnyModule, dims: &[usize], id: ParamId) -> AnyModule {
+    let old = read(param).value;
+    with_rank!(dims.len(), D => {
+        let Ok(dims) = <[usize; D]>::try_from(dims) else { unreachable!("the rank was asked for") };
+        let one = Tensor::<D>::zeros([1; D], (&old.device(), old.dtype()));
+        let zeros = if dims.contains(&0) {
+            Tensor::zeros(dims, (&old.device(), old.dtype()))
+        } else {
+            one.expand(dims)
         };
-        let one = Tensor::<D>::zeros([1; D], (&like.device(), like.dtype()));
-        if dims.contains(&0) { like.detach() } else { one.expand(dims).into() }
-    }, else like.clone())
+        let mapper = param.get::<Param<Tensor<D>>>().map(|param| param.clone().consume().2);
+        AnyModule::new(match mapper {
+            Some(mapper) => Param::from_mapped_value(id, zeros, mapper),
+            None => Param::initialized(id, zeros),
+        })
+    }, else unreachable!("tensors have up to eight dimensions"))
+}
+
+struct Train(bool);
+
+impl ModuleMapper for Train {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.set_require_grad(self.0)
+    }
+}
+
+/// An erased parameter that is trained, or not.
+pub(super) fn trained(param: AnyModule, trained: bool) -> AnyModule {
+    param.map(&mut Train(trained))
 }

@@ -1,5 +1,6 @@
 //! The slots as a buffer, so that any file of the wrapper says how to rebuild it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::module::Module;
@@ -26,7 +27,7 @@ struct Extra {
     slots: Vec<SavedSlot>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedSlot {
     path: String,
@@ -40,7 +41,7 @@ struct SavedSlot {
     tie: Option<SavedTie>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedLink {
     rule: String,
@@ -48,7 +49,7 @@ struct SavedLink {
     options: Value,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedTie {
     to: String,
@@ -101,7 +102,7 @@ pub(super) fn describe<M: Module>(net: &Parametrized<M>) -> String {
 }
 
 /// The description in a burnpack file, empty if it has none.
-fn read(path: &Path) -> Result<Option<String>, Error> {
+pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     let record = |error: burn_pack::Error| Error::Record(error.into());
     let tensors =
         burn_pack::Reader::from_file(path).and_then(|r| r.into_tensors()).map_err(record)?;
@@ -158,7 +159,9 @@ impl<M: Module> Parametrized<M> {
         describe(self)
     }
 
-    /// Registers what [`description`](Self::description) says, on a wrapper without slots.
+    /// Registers what [`description`](Self::description) says and is not registered yet.
+    ///
+    /// Values are found through the rules' right inverses, so a rule must take the present one.
     ///
     /// # Errors
     ///
@@ -172,10 +175,29 @@ impl<M: Module> Parametrized<M> {
             )));
         }
         let mut net = self.clone();
-        for saved in extra.slots.iter().filter(|saved| saved.tie.is_none()) {
+        // Slots that are as described already stay; others would be registered twice.
+        let present: Extra = serde_json::from_str(&describe(self)).map_err(invalid)?;
+        let mut seen = BTreeSet::new();
+        let mut missing = Vec::new();
+        for saved in &extra.slots {
+            if !seen.insert(&saved.path) {
+                return Err(invalid(format!("`{}` is described twice", saved.path)));
+            }
+            match present.slots.iter().find(|slot| slot.path == saved.path) {
+                None => missing.push(saved),
+                Some(slot) if slot == saved => {}
+                Some(_) => {
+                    return Err(invalid(format!(
+                        "`{}` is parametrized, pruned or tied in another way already",
+                        saved.path
+                    )));
+                }
+            }
+        }
+        for saved in missing.iter().filter(|saved| saved.tie.is_none()) {
             net.rebuild_slot(saved, rules)?;
         }
-        for saved in &extra.slots {
+        for saved in missing {
             if let Some(tie) = &saved.tie {
                 net.rebuild_tie(&saved.path, tie)?;
             }
@@ -214,10 +236,19 @@ impl<M: Module> Parametrized<M> {
 
     fn rebuild_tie(&mut self, path: &str, tie: &SavedTie) -> Result<(), Error> {
         self.tie(path, &tie.to).or_else(|_| self.tie_transposed(path, &tie.to))?;
+        let dims = self.value(path)?.dims();
         if let Some(Slot::Tied(tied)) = self.slots.get_mut(path)
             && tied.transposed != tie.transposed
         {
             // A square parameter fits both ways; the file knows which.
+            let [.., rows, columns] = dims.as_slice() else {
+                return Err(invalid(format!("`{path}` has no two dimensions to transpose")));
+            };
+            if rows != columns {
+                return Err(invalid(format!(
+                    "the tie of `{path}` does not fit its shape {dims:?}"
+                )));
+            }
             tied.transposed = tie.transposed;
             self.refresh_in_place();
         }

@@ -78,16 +78,21 @@ impl<M: Module> Parametrized<M> {
     ///
     /// Lazy parameters are initialized here, in visit order, so that a seed gives one network
     /// whatever is touched first later.
+    ///
+    /// Parameters that are clones of each other (a layer placed twice) are tied: Burn would train
+    /// the first and mix up the gradients of the others.
     pub fn new(module: M) -> Self {
         // Collecting reads the dtype of every parameter, which initializes it.
         let tensors = tree::tensors(&module);
-        Self {
+        let mut net = Self {
             template: module,
             slots: BTreeMap::new(),
             folded: false,
             extra_id: ParamId::new(),
             has_statistics: tensors.iter().any(|info| info.kind == Kind::Buffer),
-        }
+        };
+        net.tie_clones(&tensors);
+        net
     }
 
     /// The module with every slotted parameter computed, gradient-tracking.
@@ -112,15 +117,15 @@ impl<M: Module> Parametrized<M> {
             return self.template;
         }
         let values = self.values();
-        let mut module = self.template;
-        for (path, slot) in &self.slots {
+        let leaves = self.slots.iter().map(|(path, slot)| {
             let leaf = match slot {
                 Slot::Computed(computed) => computed.leaf(&values[path]),
-                Slot::Tied(tied) => access::leaf_like(&tied.template, &values[path], true),
+                Slot::Tied(tied) => self.untied(tied, &values[path]),
             };
-            module = access::restore(module, path, &leaf);
-        }
-        module
+            (path.clone(), leaf)
+        });
+        let leaves = leaves.collect();
+        access::restore(self.template, leaves)
     }
 
     /// A copy that shares nothing that training changes: tensors, running statistics, buffers.
@@ -170,6 +175,10 @@ impl<M: Module> Parametrized<M> {
     }
 
     pub(crate) fn group_of(&self, paths: &[String]) -> ParamGroup {
+        // A group of no names would match every name.
+        if paths.is_empty() {
+            return ParamGroup::from_ids(Vec::new());
+        }
         let ids = paths.iter().flat_map(|path| self.ids(path)).collect();
         let patterns: Vec<String> = paths.iter().map(|path| saved_names(path)).collect();
         match ParamGroup::from_any_regexes(patterns) {
@@ -183,9 +192,17 @@ impl<M: Module> Parametrized<M> {
         let mut entries = tree::tensors(&self.template);
         for entry in &mut entries {
             if let Some(Slot::Computed(computed)) = self.slots.get(&entry.path) {
-                entry.trainable =
-                    computed.originals.iter().any(|original| access::read(original).require_grad);
+                let leaves: Vec<_> = computed.originals.iter().map(access::read).collect();
+                entry.trainable = leaves.iter().any(|leaf| leaf.require_grad);
+                if let [only] = leaves.as_slice() {
+                    entry.id = only.id;
+                }
             }
+        }
+        let trainable: BTreeMap<String, bool> =
+            entries.iter().map(|entry| (entry.path.clone(), entry.trainable)).collect();
+        for entry in &mut entries {
+            entry.trainable = trainable[self.canonical(&entry.path)];
         }
         entries
     }
@@ -242,11 +259,35 @@ impl<M: Module> Parametrized<M> {
 
     /// Puts into the template what belongs at slotted paths: values if folded, else placeholders.
     fn refresh(self) -> Self {
-        let mut values = self.values();
-        for value in values.values_mut() {
-            *value = if self.folded { value.conform(value) } else { access::placeholder(value) };
+        let values = self.values();
+        let params = self.slots.iter().map(|(path, slot)| {
+            let value = &values[path];
+            let param = match slot {
+                Slot::Computed(computed) if self.folded => computed.leaf(value),
+                Slot::Computed(computed) => computed.shell(&value.dims()),
+                Slot::Tied(tied) if self.folded => self.untied(tied, value),
+                Slot::Tied(tied) => tied.shell.clone(),
+            };
+            (path.clone(), param)
+        });
+        let params = params.collect();
+        Self { template: access::restore(self.template, params), ..self }
+    }
+
+    /// A parameter of its own for a tied path, trained as the one that it was tied to.
+    fn untied(&self, tied: &slot::Tied, value: &AnyTensor) -> AnyModule {
+        let leaf = access::leaf_like(&tied.shell, value, true);
+        let source = match self.slots.get(&tied.to) {
+            Some(Slot::Computed(computed)) => computed.originals.last().cloned(),
+            _ => access::extract(&self.template, &[&tied.to]).into_values().next(),
+        };
+        // Without autodiff Burn does not tell what is frozen; the path's own setting stays then.
+        match source.map(|source| access::read(&source)) {
+            Some(source) if source.value.is_autodiff() => {
+                access::trained(leaf, source.require_grad)
+            }
+            _ => leaf,
         }
-        Self { template: access::replace(self.template, values), ..self }
     }
 
     /// Changes the template, which has no empty state to leave behind.
@@ -270,7 +311,7 @@ impl<M: Module> Parametrized<M> {
     }
 
     /// The path itself, or the one it is tied to.
-    fn canonical<'a>(&'a self, path: &'a str) -> &'a str {
+    pub(crate) fn canonical<'a>(&'a self, path: &'a str) -> &'a str {
         match self.slots.get(path) {
             Some(Slot::Tied(tied)) => &tied.to,
             _ => path,

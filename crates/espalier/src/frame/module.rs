@@ -188,13 +188,17 @@ impl<M: Module> Module for Parametrized<M> {
     /// The rules are those of [`Rules::builtin`]; with own ones, call
     /// [`rebuild`](Parametrized::rebuild) before.
     fn try_load_file<P: AsRef<std::path::Path>>(self, path: P) -> Result<Self, RecordError> {
-        let net = if self.slots.is_empty() {
-            self.rebuild(path.as_ref(), &Rules::builtin())
-                .map_err(|error| RecordError::Validation(error.to_string()))?
-        } else {
-            self
-        };
-        net.try_load_record(ModuleRecord::load(path)?)
+        let invalid = |error: crate::Error| RecordError::Validation(error.to_string());
+        let record = ModuleRecord::load(path.as_ref())?;
+        // Burn changes a module before it validates, running statistics in its clones included.
+        let net = self.deep_copy().rebuild(path.as_ref(), &Rules::builtin()).map_err(invalid)?;
+        let described = extra::read(path.as_ref()).map_err(invalid)?;
+        if described.is_some_and(|described| described != extra::describe(&net)) {
+            return Err(RecordError::Validation(
+                "the file's parametrizations are not those of the module".to_owned(),
+            ));
+        }
+        net.try_load_record(record)
     }
 }
 

@@ -149,16 +149,30 @@ impl<M: Module> Parametrized<M> {
     ///
     /// [`Error::NotPruned`] if there is no mask, [`Error::NoMatch`] for an unknown path.
     pub fn kept(&self, path: &str) -> Result<Vec<bool>, Error> {
-        match self.slots.get(self.canonical(path)) {
-            Some(Slot::Computed(Computed { mask: Some(mask), originals, layout, .. })) => {
-                let rank = super::access::read(&originals[originals.len() - 1]).value.rank();
-                Ok(slot::kept(mask, rank, *layout))
-            }
-            _ => {
-                self.template_param(path)?;
-                Err(Error::NotPruned { path: path.to_owned() })
-            }
+        let transposed = matches!(self.slots.get(path), Some(Slot::Tied(tied)) if tied.transposed);
+        let canonical = self.canonical(path);
+        let Some(Slot::Computed(Computed { mask: Some(mask), layout, .. })) =
+            self.slots.get(canonical)
+        else {
+            self.template_param(path)?;
+            return Err(Error::NotPruned { path: path.to_owned() });
+        };
+        let dims = self.value(canonical)?.dims();
+        let kept = slot::kept(mask, dims.len(), *layout);
+        // Through a tie, PyTorch's layout of the alias is that of the source, or its transpose.
+        let alias = self.entries().into_iter().find(|info| info.path == path);
+        let swapped = alias.is_some_and(|alias| transposed ^ (alias.layout() != *layout));
+        if !swapped || dims.len() < 2 {
+            return Ok(kept);
         }
+        let torch = layout.torch_shape(&dims);
+        let (rows, columns) = (torch[dims.len() - 2], torch[dims.len() - 1]);
+        let size = rows * columns;
+        let at = |i: usize| {
+            let (matrix, place) = (i / size, i % size);
+            kept[matrix * size + (place % rows) * columns + place / rows]
+        };
+        Ok((0..kept.len()).map(at).collect())
     }
 
     /// How many values of `path` are exactly zero now.

@@ -1,8 +1,9 @@
 //! Registering, removing, reading and assigning parametrized values.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::Tensor;
 
 use super::slot::{Computed, OwnerOf, Slot};
@@ -52,12 +53,22 @@ impl fmt::Display for Parametrizations {
 }
 
 impl Computed {
-    /// A plain parameter with this value, in the identity of the only original.
+    /// A plain parameter with this value, trained as the originals are, in the identity of the only
+    /// one. As in PyTorch, what several originals made is a new parameter.
     pub(super) fn leaf(&self, value: &AnyTensor) -> AnyModule {
-        match self.originals.as_slice() {
-            [only] => access::leaf_like(only, value, true),
-            // As in PyTorch: what several originals made is a new parameter.
-            _ => access::leaf_like(&self.template, value, false),
+        access::leaf_like(self.last(), value, self.originals.len() == 1)
+    }
+
+    /// The same without values, to stand in the template.
+    pub(super) fn shell(&self, dims: &[usize]) -> AnyModule {
+        access::shell(self.last(), dims, ParamId::new())
+    }
+
+    /// The original that is shaped most like the value: of several, the direction comes last.
+    fn last(&self) -> &AnyModule {
+        match self.originals.last() {
+            Some(original) => original,
+            None => unreachable!("a slot has at least one original"),
         }
     }
 
@@ -168,7 +179,6 @@ impl<M: Module> Parametrized<M> {
         let mut owner = OwnerOf { path: &info.path, walk: Walk::default(), owner: None };
         self.template.visit(&mut owner);
         Ok(Computed {
-            template: param.clone(),
             originals: vec![param],
             links: Vec::new(),
             mask: None,
@@ -220,16 +230,18 @@ impl<M: Module> Parametrized<M> {
         for link in &slot.links {
             values = vec![link.forward(&values)?];
         }
-        if let [after] = values.as_slice()
-            && !slot.is_unsafe
-        {
-            if before.dims() != after.dims() {
+        if let [after] = values.as_slice() {
+            // A mask has the shape of what it was made for.
+            let may_reshape = slot.is_unsafe && slot.mask.is_none();
+            if !may_reshape && before.dims() != after.dims() {
                 return Err(RuleError::ChangesShape {
                     expected: before.dims(),
                     found: after.dims(),
                 });
             }
-            same_dtype(&before, after)?;
+            if !slot.is_unsafe {
+                same_dtype(&before, after)?;
+            }
         }
         Ok(slot)
     }
@@ -249,7 +261,7 @@ impl<M: Module> Parametrized<M> {
         selector: impl IntoSelector,
         leave: Leave,
     ) -> Result<Vec<String>, Error> {
-        let mut leaves = Vec::new();
+        let mut leaves = BTreeMap::new();
         for ParamInfo { path, .. } in self.locate(selector)? {
             let Some(Slot::Computed(slot)) = self.slots.get(&path) else {
                 return Err(Error::NotParametrized { path });
@@ -261,14 +273,11 @@ impl<M: Module> Parametrized<M> {
                     return Err(Error::SeveralOriginals { path, originals: several.len() });
                 }
             };
-            leaves.push((path, leaf));
+            leaves.insert(path, leaf);
         }
-        let mut paths = Vec::new();
-        for (path, leaf) in leaves {
-            self.slots.remove(&path);
-            self.edit_template(|template| access::restore(template, &path, &leaf));
-            paths.push(path);
-        }
+        let paths: Vec<String> = leaves.keys().cloned().collect();
+        self.slots.retain(|path, _| !leaves.contains_key(path));
+        self.edit_template(|template| access::restore(template, leaves));
         self.refresh_in_place();
         Ok(paths)
     }
@@ -369,7 +378,8 @@ impl<M: Module> Parametrized<M> {
             }
             _ => {
                 let leaf = access::leaf_like(&self.template_param(&path)?, &value, true);
-                self.edit_template(|template| access::restore(template, &path, &leaf));
+                let leaf = BTreeMap::from([(path, leaf)]);
+                self.edit_template(|template| access::restore(template, leaf));
                 self.refresh_in_place();
             }
         }

@@ -21,8 +21,6 @@ pub(super) enum Slot {
 /// A chain of links from one or several originals, then a mask.
 #[derive(Debug, Clone)]
 pub(super) struct Computed {
-    /// The parameter that was there, without its value: id, trainability, load and save mappers.
-    pub(super) template: AnyModule,
     /// Erased `Param<Tensor<D>>`s.
     pub(super) originals: Vec<AnyModule>,
     /// Applied in order. Empty for a parameter that is only pruned.
@@ -39,8 +37,8 @@ pub(super) struct Computed {
 
 #[derive(Debug, Clone)]
 pub(super) struct Tied {
-    /// The parameter that was there, without its value.
-    pub(super) template: AnyModule,
+    /// The parameter that was there, without its values.
+    pub(super) shell: AnyModule,
     /// The path whose value this is: never itself a tie.
     pub(super) to: String,
     /// Whether the last two dimensions are swapped.
@@ -139,9 +137,8 @@ impl Computed {
         });
     }
 
-    /// Applies `change` to every part, the remembered template included.
+    /// Applies `change` to every part.
     pub(super) fn change(mut self, mut change: impl FnMut(AnyModule) -> AnyModule) -> Self {
-        take(&mut self.template, &mut change);
         self.parts("", |part, _| part.change(&mut change));
         self
     }
@@ -214,7 +211,7 @@ impl Slot {
         match self {
             Self::Computed(computed) => Self::Computed(computed.change(change)),
             Self::Tied(mut tied) => {
-                take(&mut tied.template, change);
+                take(&mut tied.shell, change);
                 Self::Tied(tied)
             }
         }

@@ -1,11 +1,13 @@
 //! Several paths, one parameter.
 
-use burn::module::Module;
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ParamId};
 
 use super::slot::{Slot, Tied};
 use super::{Parametrized, access};
 use crate::error::{Error, TieError};
-use crate::tree::ParamInfo;
+use crate::tree::{Kind, ParamInfo};
 
 impl<M: Module> Parametrized<M> {
     /// Makes `target` another name of the parameter at `to`.
@@ -85,7 +87,10 @@ impl<M: Module> Parametrized<M> {
         if let Some(Slot::Tied(tied)) = self.slots.get(to) {
             transposed ^= tied.transposed;
         }
-        let template = self.template_param(target)?;
+        let param = self.template_param(target)?;
+        // The clone of a parameter has its id, which an untied path must not keep.
+        let id = if self.ids(&canonical).contains(&alias.id) { ParamId::new() } else { alias.id };
+        let shell = access::shell(&param, &alias.shape, id);
         // Whatever is tied to `target` now follows it to its new parameter.
         let mut moved = Vec::new();
         for (path, slot) in &self.slots {
@@ -99,10 +104,23 @@ impl<M: Module> Parametrized<M> {
                 ));
             }
         }
-        moved.push((target.to_owned(), Tied { template, to: canonical, transposed }));
+        moved.push((target.to_owned(), Tied { shell, to: canonical, transposed }));
         self.slots.extend(moved.into_iter().map(|(path, tied)| (path, Slot::Tied(tied))));
         self.refresh_in_place();
         Ok(())
+    }
+
+    /// Ties parameters with the id of an earlier one to it.
+    pub(super) fn tie_clones(&mut self, tensors: &[ParamInfo]) {
+        for (index, info) in tensors.iter().enumerate() {
+            let first = tensors[..index].iter().find(|first| first.id == info.id);
+            let (Some(first), Kind::Parameter) = (first, info.kind) else { continue };
+            let Ok(param) = self.template_param(&info.path) else { continue };
+            let shell = access::shell(&param, &info.shape, ParamId::new());
+            let tied = Tied { shell, to: first.path.clone(), transposed: false };
+            self.slots.insert(info.path.clone(), Slot::Tied(tied));
+        }
+        self.refresh_in_place();
     }
 
     /// The paths tied to another one, and that one, in order of the first.
@@ -126,9 +144,10 @@ impl<M: Module> Parametrized<M> {
             self.template_param(path)?;
             return Err(Error::NotParametrized { path: path.to_owned() });
         };
-        let leaf = access::leaf_like(&tied.template, &self.value(path)?, true);
+        let leaf = self.untied(tied, &self.value(path)?);
+        let leaf = BTreeMap::from([(path.to_owned(), leaf)]);
         self.slots.remove(path);
-        self.edit_template(|template| access::restore(template, path, &leaf));
+        self.edit_template(|template| access::restore(template, leaf));
         Ok(())
     }
 }

@@ -72,7 +72,7 @@ impl Layer for LayerNorm {
 
 const IMAGES: &str = "[batch, channels, height, width]";
 
-/// A window that slides over two spatial dimensions.
+/// A window that slides over two spatial dimensions, as Burn's convolutions and pools do.
 struct Window<'a> {
     kernel: [usize; 2],
     stride: [usize; 2],
@@ -85,30 +85,49 @@ impl Window<'_> {
     /// The output height and width for `input` (`[batch, channels, height, width]`).
     fn slide(&self, input: &[usize]) -> Result<[usize; 2], WidthError> {
         WidthError::check_rank(input, 4, IMAGES)?;
-        let pads = match self.padding {
-            PaddingConfig2d::Valid => [0, 0],
-            PaddingConfig2d::Explicit(top, left, bottom, right) => [top + bottom, left + right],
-            PaddingConfig2d::Same => {
-                return Ok([0, 1].map(|i| input[2 + i].div_ceil(self.stride[i])));
-            }
-        };
         let mut output = [0; 2];
         for (i, size) in output.iter_mut().enumerate() {
-            let reach = self.dilation[i] * (self.kernel[i].max(1) - 1) + 1;
-            let padded = input[2 + i] + pads[i];
-            let Some(room) = padded.checked_sub(reach) else {
-                return Err(WidthError {
-                    expected: format!("at least {reach} pixels, padding included"),
-                    found: padded.to_string(),
-                    input: input.to_vec(),
-                    inside: None,
-                });
-            };
-            let steps =
-                if self.ceil { room.div_ceil(self.stride[i]) } else { room / self.stride[i] };
-            *size = steps + 1;
+            *size = self.positions(i, input[2 + i]).map_err(|(reach, padded)| WidthError {
+                expected: format!("at least {reach} pixels, padding included"),
+                found: padded.to_string(),
+                input: input.to_vec(),
+                inside: None,
+            })?;
         }
         Ok(output)
+    }
+
+    /// Padding before and after, of spatial dimension `i`.
+    fn pads(&self, i: usize, size: usize) -> [usize; 2] {
+        match *self.padding {
+            PaddingConfig2d::Valid => [0, 0],
+            PaddingConfig2d::Explicit(top, left, bottom, right) => {
+                [[top, bottom], [left, right]][i]
+            }
+            // Made for the kernel without its dilation.
+            PaddingConfig2d::Same => {
+                let positions = size.div_ceil(self.stride[i]);
+                let needed = (positions.max(1) - 1) * self.stride[i] + self.kernel[i];
+                let total = needed.saturating_sub(size);
+                [total / 2, total - total / 2]
+            }
+        }
+    }
+
+    /// How often the window fits into `size`, or how far it reaches and what it is given.
+    fn positions(&self, i: usize, size: usize) -> Result<usize, (usize, usize)> {
+        let (stride, [before, after]) = (self.stride[i].max(1), self.pads(i, size));
+        let reach = self.dilation[i] * (self.kernel[i].max(1) - 1) + 1;
+        let padded = size + before + after;
+        // Rounding up lets the last window hang over by less than a stride.
+        let slack = if self.ceil { stride - 1 } else { 0 };
+        let Some(room) = (padded + slack).checked_sub(reach) else {
+            return Err((reach, padded));
+        };
+        let positions = room / stride + 1;
+        // A window that starts in the padding behind the input is dropped.
+        let dropped = self.ceil && (positions - 1) * stride >= size + before;
+        Ok(if dropped { positions - 1 } else { positions })
     }
 }
 
@@ -200,5 +219,66 @@ impl Layer for Flatten {
             D => Ok(input.into_rank::<D>()?.reshape(flat).into()),
             else Err(Error::Rank { expected: 8, found: dims })
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::conv::Conv2dConfig;
+    use burn::nn::pool::MaxPool2dConfig;
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn inferred_window_positions_are_burns() {
+        let device = Device::default();
+        let paddings = [
+            PaddingConfig2d::Valid,
+            PaddingConfig2d::Same,
+            PaddingConfig2d::Explicit(1, 1, 1, 1),
+            PaddingConfig2d::Explicit(0, 1, 1, 0),
+        ];
+        for size in 1..8 {
+            let x = Tensor::<4>::ones([1, 2, size, size + 1], &device);
+            let input = [1, 2, size, size + 1];
+            for (kernel, stride, dilation) in
+                [(1, 1, 1), (2, 2, 1), (3, 1, 1), (3, 2, 1), (2, 1, 2)]
+            {
+                for padding in &paddings {
+                    let conv = Conv2dConfig::new([2, 3], [kernel; 2])
+                        .with_stride([stride; 2])
+                        .with_dilation([dilation; 2])
+                        .with_padding(padding.clone())
+                        .init(&device);
+                    if let Ok(dims) = conv.output_dims(&input) {
+                        assert_eq!(
+                            conv.forward(x.clone()).dims().as_slice(),
+                            dims,
+                            "{conv}, {size}"
+                        );
+                    }
+                    let padding_fits =
+                        *padding != PaddingConfig2d::Explicit(1, 1, 1, 1) || kernel > 1;
+                    for ceil in [false, true] {
+                        let pool = MaxPool2dConfig::new([kernel; 2])
+                            .with_strides([stride; 2])
+                            .with_dilation([dilation; 2])
+                            .with_padding(padding.clone())
+                            .with_ceil_mode(ceil)
+                            .init();
+                        let asymmetric = matches!(padding, PaddingConfig2d::Explicit(0, ..))
+                            || *padding == PaddingConfig2d::Same;
+                        if asymmetric || !padding_fits {
+                            continue; // Burn pads such input itself, then pools without padding.
+                        }
+                        if let Ok(dims) = pool.output_dims(&input) {
+                            let found = pool.forward(x.clone()).dims();
+                            assert_eq!(found.as_slice(), dims, "{pool}, {size}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }

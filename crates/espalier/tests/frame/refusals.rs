@@ -54,7 +54,7 @@ fn each_refusal_says_what_and_how_to_mend() {
         (
             refused(&mut net, |n| n.register("1.running_mean", WeightNorm::dim(0)).unwrap_err()),
             "`1.running_mean` is a running statistic that its layer writes: it cannot be \
-             parametrized, pruned or tied",
+             parametrized, pruned, tied or trained",
         ),
         (
             refused(&mut net, |n| n.remove("0.weight", Leave::Parametrized).unwrap_err()),
@@ -174,4 +174,125 @@ fn lists_answer_with_typed_errors() {
         "expected a tensor of rank 1, found rank 2 [2, 3]"
     );
     assert_eq!(parameters.num_params(), 6);
+}
+
+#[test]
+fn a_group_of_buffers_only_is_an_error() {
+    let sgd = || SgdConfig::new().build();
+    let stats = Groups::new("rest", sgd(), 0.1)
+        .group("stats", "1.running_*", sgd(), 0.0)
+        .and_then(|groups| groups.build(&wrapped(32)));
+    assert!(stats.unwrap_err().to_string().starts_with("`1.running_mean` is a running statistic"));
+}
+
+#[test]
+fn tied_paths_are_one_parameter_to_groups() {
+    let mut net = wrapped(33);
+    net.tie("3.bias", "0.bias").unwrap();
+    let sgd = || SgdConfig::new().build();
+    let two = Groups::new("rest", sgd(), 0.1)
+        .group("a", "0.bias", sgd(), 0.1)
+        .and_then(|groups| groups.group("b", "3.bias", sgd(), 0.0))
+        .and_then(|groups| groups.build(&net));
+    assert_eq!(
+        two.unwrap_err().to_string(),
+        "`3.bias` is in group `a` and in group `b`; a parameter has one group"
+    );
+    let alias = Groups::new("rest", sgd(), 0.1)
+        .group("a", "3.bias", sgd(), 0.5)
+        .and_then(|groups| groups.build(&net))
+        .unwrap();
+    assert!(alias.to_string().ends_with("a (rate 0.5): 0.bias\n"), "{alias}");
+}
+
+#[test]
+fn a_mask_keeps_the_shape_it_was_made_for() {
+    let mut net = wrapped(34);
+    net.prune("3.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    let half = || espalier::parametrize::Own::new("half", Half {});
+    let text = refused(&mut net, |n| n.register_unsafe("3.weight", half()).unwrap_err());
+    assert!(text.contains("may not change the shape"), "{text}");
+    net.register_unsafe("0.weight", half()).unwrap();
+    assert_eq!(net.get::<2>("0.weight").unwrap().dims(), [3, 8]);
+}
+
+/// Half of the rows.
+#[derive(Module, Debug)]
+struct Half {}
+
+impl espalier::parametrize::Parametrization<2> for Half {
+    fn forward(&self, originals: &[Tensor<2>]) -> Tensor<2> {
+        let rows = originals[0].dims()[0] / 2;
+        originals[0].clone().narrow(0, 0, rows)
+    }
+}
+
+#[test]
+fn a_state_dict_of_other_rules_is_refused() {
+    let (mut a, mut b) = (wrapped(35), wrapped(35));
+    a.register("3.weight", Symmetric::new()).unwrap();
+    b.register("3.weight", Orthogonal::cayley().trivialization(false)).unwrap();
+    let state = StateDict::of(&a);
+    let error = state.load_into(b.clone(), Strict::No).unwrap_err().to_string();
+    assert!(error.contains("parametrizations: the module has"), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.bpk");
+    a.clone().save_file(&file).unwrap();
+    assert!(b.try_load_file(&file).is_err());
+    assert!(a.clone().try_load_file(&file).is_ok());
+}
+
+#[test]
+fn a_failed_load_leaves_the_statistics_of_clones_alone() {
+    let net = wrapped(36);
+    let mut other = crate::common::train(wrapped(37), &mut SgdConfig::new().init(), 3);
+    other.register("3.weight", Symmetric::new()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("other.bpk");
+    let record = Sequential::new().with(plain(&Device::default(), 1)).into_record();
+    record.save(&file).unwrap();
+    let before = StateDict::of(&net);
+    assert!(net.clone().try_load_file(&file).is_err());
+    assert_eq!(StateDict::of(&net), before);
+}
+
+#[test]
+fn descriptions_never_register_twice() {
+    let mut net = wrapped(38);
+    net.register("3.weight", Symmetric::new()).unwrap();
+    net.prune("0.weight", L1Unstructured, Amount::count(5)).unwrap();
+    let (description, kept) = (net.description(), net.kept("0.weight").unwrap());
+    let rules = espalier::parametrize::Rules::builtin();
+    net.apply_description(&description, &rules).unwrap();
+    assert_eq!(net.description(), description);
+    assert_eq!(net.kept("0.weight").unwrap(), kept, "an existing mask stays");
+    let other = description.replace("symmetric", "weight_norm").replace("{}", "{\"dim\":0}");
+    let text = refused(&mut net, |n| n.apply_description(&other, &rules).unwrap_err());
+    assert!(text.contains("`3.weight` is parametrized, pruned or tied in another way"), "{text}");
+    let tie =
+        r#"{"version":1,"slots":[{"path":"0.bias","tie":{"to":"3.bias","transposed":true}}]}"#;
+    let text = refused(&mut net, |n| n.apply_description(tie, &rules).unwrap_err());
+    assert!(text.contains("no two dimensions"), "{text}");
+}
+
+#[test]
+fn initializing_leaves_buffers_alone_and_knows_the_layout_of_originals() {
+    let net = wrapped(39);
+    let norm = espalier::init::Init::Constant(3.0);
+    let net = norm.apply(net, &Selector::layer("BatchNorm"), 0).unwrap();
+    assert_eq!(crate::common::values::<1>(&net, "1.gamma"), [3.0; 8]);
+    assert_eq!(crate::common::values::<1>(&net, "1.running_var"), [1.0; 8]);
+    let error = norm.apply(net, &Selector::glob("1.running_*").unwrap(), 0).unwrap_err();
+    assert!(error.to_string().contains("running statistic"));
+
+    let mut net = wrapped(40);
+    net.prune("0.weight", L1Unstructured, Amount::count(0)).unwrap();
+    let uniform = espalier::init::Init::XavierUniform(1.0);
+    let pruned = uniform.apply(net, &Selector::path("0.weight_orig"), 7).unwrap();
+    let plain = uniform.apply(wrapped(40), &Selector::path("0.weight"), 7).unwrap();
+    assert_eq!(
+        crate::common::values::<2>(&pruned, "0.weight"),
+        crate::common::values::<2>(&plain, "0.weight"),
+        "the same fans and the same order"
+    );
 }

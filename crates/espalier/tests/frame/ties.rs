@@ -130,8 +130,11 @@ fn cloned_params_untie_in_burn_and_ties_do_not() {
         "the trap is still there"
     );
 
-    let mut net = Parametrized::new(model);
-    net.tie_transposed("output.weight", "embedding.weight").unwrap();
+    // Here: clones are found and tied.
+    let mut model = model;
+    model.output.weight = model.embedding.weight.clone();
+    let net = Parametrized::new(model);
+    assert_eq!(net.ties(), [("output.weight".to_owned(), "embedding.weight".to_owned())]);
     let step = net.effective();
     let grads = net.grads(step.output.forward(x()).square().sum().backward()).unwrap();
     drop(step);
@@ -139,4 +142,59 @@ fn cloned_params_untie_in_burn_and_ties_do_not() {
     let (e, o): (Tensor<2>, Tensor<2>) =
         (net.get("embedding.weight").unwrap(), net.get("output.weight").unwrap());
     e.into_data().assert_approx_eq::<f32>(&o.into_data(), Tolerance::absolute(0.0));
+}
+
+#[test]
+fn a_layer_placed_twice_is_one() {
+    let device = device();
+    let layer = LinearConfig::new(4, 4).init(&device);
+    let net = Sequential::new().with(layer.clone()).with(layer);
+    let mut net = Parametrized::new(net);
+    assert_eq!(net.num_params(), 20);
+    let step = net.effective();
+    let y: Tensor<2> = step.forward(Tensor::<2>::ones([1, 4], &device)).unwrap();
+    let grads = net.grads(y.square().sum().backward()).unwrap();
+    drop(step);
+    assert_eq!(grads.len(), 2);
+    net = SgdConfig::new().init().step(0.1, net, grads);
+    equal(get(&net, "0.weight"), get(&net, "1.weight"));
+    let folded = net.fold();
+    let ids: std::collections::BTreeSet<u64> =
+        folded.named_parameters().iter().map(|p| p.id.val()).collect();
+    assert_eq!(ids.len(), 4, "folded, each is a parameter of its own");
+}
+
+#[test]
+fn what_is_frozen_stays_frozen_through_removal_folding_and_untying() {
+    let trainable = |net: &Parametrized<Sequential>| -> Vec<bool> {
+        net.entries().iter().map(|p| p.trainable).collect()
+    };
+    let make = || {
+        let mut net = auto_encoder();
+        net.register("0.weight", WeightNorm::dim(0)).unwrap();
+        net.tie("2.weight", "0.weight").unwrap();
+        net
+    };
+    for (frozen, net) in [(true, make().freeze()), (false, make().freeze().unfreeze())] {
+        let folded = Parametrized::new(net.clone().fold());
+        assert!(trainable(&folded).iter().all(|t| *t != frozen), "fold");
+        let folded = Parametrized::new(net.valid().fold().train());
+        assert!(trainable(&folded)[..2].iter().all(|t| *t != frozen), "valid, fold, train");
+        let mut removed = net.clone();
+        removed.untie("2.weight").unwrap();
+        removed.remove("0.weight", espalier::Leave::Parametrized).unwrap();
+        assert!(trainable(&removed).iter().all(|t| *t != frozen), "untie and remove");
+    }
+}
+
+#[test]
+fn the_mask_of_a_transposed_tie_is_told_in_the_layout_of_the_path_asked_for() {
+    let mut net = auto_encoder();
+    net.tie_transposed("1.weight", "0.weight").unwrap();
+    net.prune("0.weight", L1Unstructured, Amount::count(7)).unwrap();
+    for path in ["0.weight", "1.weight"] {
+        let torch: Vec<f32> = get(&net, path).transpose().into_data().iter::<f32>().collect();
+        let kept: Vec<bool> = torch.iter().map(|value| *value != 0.0).collect();
+        assert_eq!(net.kept(path).unwrap(), kept, "{path}");
+    }
 }

@@ -30,33 +30,14 @@ pub(crate) fn parametrize(
         let span = &spec.value.rule.span;
         match register(net, any(&chosen), &spec.value.rule.value) {
             Ok(rule) => log.push(format!("parametrize: {} by {rule}", listed(&chosen))),
-            Err(Refused::Map(map)) => faults.add(
-                span,
-                format!("{key}.map"),
-                format!("the map `{map}` is not available"),
-                "`cayley`",
-                "",
-            ),
-            Err(Refused::Error(Error::Rule { path, source, .. })) => {
+            Err(Error::Rule { path, source, .. }) => {
                 let message = format!("does not fit `{}`: {source}", names.name_of(&path));
                 faults.add(span, format!("{key}.rule"), message, "", "");
             }
-            Err(Refused::Error(error)) => return Err(error),
+            Err(error) => return Err(error),
         }
     }
     Ok(())
-}
-
-enum Refused {
-    /// A map that the library does not have.
-    Map(&'static str),
-    Error(Error),
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
 }
 
 /// Registers one rule and gives its name.
@@ -64,18 +45,12 @@ fn register(
     net: &mut Parametrized<Sequential>,
     select: Selector,
     rule: &Rule,
-) -> Result<&'static str, Refused> {
+) -> Result<&'static str, Error> {
     Ok(match rule {
         Rule::Orthogonal { map: OrthogonalMap::Cayley, trivialization } => {
             let rule = Orthogonal::cayley().trivialization(*trivialization);
             net.register(select, rule)?;
             "orthogonal"
-        }
-        Rule::Orthogonal { map: OrthogonalMap::MatrixExp, .. } => {
-            return Err(Refused::Map("matrix_exp"));
-        }
-        Rule::Orthogonal { map: OrthogonalMap::Householder, .. } => {
-            return Err(Refused::Map("householder"));
         }
         Rule::WeightNorm { dim } => {
             let rule = match dim {

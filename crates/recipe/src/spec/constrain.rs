@@ -44,10 +44,6 @@ pub enum Rule {
 pub enum OrthogonalMap {
     /// `cayley`, the default.
     Cayley,
-    /// `matrix_exp`
-    MatrixExp,
-    /// `householder`
-    Householder,
 }
 
 /// Over which dimensions a norm is taken.
@@ -82,11 +78,7 @@ const RULES: &[(&str, Reader)] = &[
     ("symmetric", |_| Rule::Symmetric),
 ];
 
-const MAPS: &[(&str, OrthogonalMap)] = &[
-    ("cayley", OrthogonalMap::Cayley),
-    ("matrix_exp", OrthogonalMap::MatrixExp),
-    ("householder", OrthogonalMap::Householder),
-];
+const MAPS: &[(&str, OrthogonalMap)] = &[("cayley", OrthogonalMap::Cayley)];
 
 /// Tensors have at most this many dimensions.
 const MOST_DIMENSIONS: i64 = 8;

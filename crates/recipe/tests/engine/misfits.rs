@@ -123,12 +123,6 @@ fn rules_methods_and_ties_that_do_not_fit() {
              found shape [16, 64]",
         ),
         (
-            "rule = \"orthogonal\"",
-            "rule = \"orthogonal\"\nmap = \"matrix_exp\"",
-            "r.toml:49:8: parametrize[1].map: the map `matrix_exp` is not available; expected \
-             `cayley`",
-        ),
-        (
             "[optimizer]",
             "[[tie]]\ntarget = \"9.weight\"\nsource = \"0.weight\"\n[optimizer]",
             "r.toml:51:1: tie[0]: `9.weight` cannot be tied to `0.weight`: shapes [10, 16] and [4, \

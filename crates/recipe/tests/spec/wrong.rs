@@ -122,7 +122,7 @@ r#"r.toml:6:60: parametrize[0].dim: found "all"; expected an integer from 0 to 7
     (5, r#"parametrize = [{ select = "a", rule = "weight_norm", dim = -1 }]"#,
 r#"r.toml:6:60: parametrize[0].dim: found -1; expected an integer from 0 to 7 or `"none"`"#),
     (5, r#"parametrize = [{ select = "a", rule = "orthogonal", map = "caley", trivialisation = true }]"#,
-r#"r.toml:6:59: parametrize[0].map: unknown name "caley"; expected one of `cayley`, `matrix_exp`, `householder`; did you mean `cayley`?
+r#"r.toml:6:59: parametrize[0].map: unknown name "caley"; expected `cayley`; did you mean `cayley`?
 r.toml:6:68: parametrize[0].trivialisation: unknown key; expected one of `select`, `rule`, `map`, `trivialization`; did you mean `trivialization`?"#),
     (5, r#"tie = [{ target = "a", source = "a" }]"#,
 r#"r.toml:6:33: tie[0].source: found "a", the target itself; expected another parameter's path"#),
