@@ -192,7 +192,7 @@ fn a_recipe_end_to_end() {
     );
     assert_eq!(
         recorder.lines[10],
-        "prune: round 2 of 2 at epoch 3: sparsity 0.6 of the network, 886 of 1476 values zero"
+        "prune: round 2 of 2 after 3 epochs: sparsity 0.6 of the network, 886 of 1476 values zero"
     );
     assert_eq!(recorder.steps.len(), 180);
     assert_eq!(recorder.steps[44..46], [(45, 1), (46, 2)]);

@@ -1,4 +1,7 @@
 //! The run directory: what a run leaves behind.
+//!
+//! A run that replaces a finished one works in a folder inside the directory and moves its files
+//! out of it at its end, so that until then the finished run is there.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -18,6 +21,9 @@ pub(crate) const MODEL: &str = "model.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const SUMMARY: &str = "summary.json";
 
+/// Where a run works while an earlier one is still in the directory.
+const NEXT: &str = ".next";
+
 /// A directory that a run may write to.
 pub(crate) struct RunDirectory {
     path: PathBuf,
@@ -31,7 +37,7 @@ impl RunDirectory {
     ///
     /// [`TrainError::NotARun`], [`TrainError::NotWritable`].
     pub(crate) fn check(path: &Path) -> Result<Self, TrainError> {
-        if path.is_dir() && !path.join(RECIPE).is_file() {
+        if path.is_dir() && !holds_run(path) {
             let strangers =
                 names(path).map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
             if let Some(found) = strangers.into_iter().next() {
@@ -47,41 +53,120 @@ impl RunDirectory {
         &self.path
     }
 
-    /// Removes what an earlier run left, keeps the recipe's text, and opens the metrics.
-    pub(crate) fn begin(&self, recipe: &str) -> Result<Metrics, TrainError> {
-        // The model goes first: what is left of an earlier run must not look whole.
-        for name in [MODEL, SUMMARY, METRICS] {
-            let path = self.path.join(name);
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(TrainError::Io { path, source });
-                }
-                _ => {}
-            }
+    /// Takes the directory for this run, writes the recipe's text, and opens the metrics.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Busy`] if another run is writing there.
+    pub(crate) fn begin(&self, recipe: &str) -> Result<Writing, TrainError> {
+        let lock = lock(&self.path)?;
+        let next = self.path.join(NEXT);
+        remove_ours(&next)?;
+        let replaces = self.path.join(SUMMARY).is_file();
+        let work = if replaces { next } else { self.path.clone() };
+        if replaces {
+            fs::create_dir_all(&work)
+                .map_err(|source| TrainError::Io { path: work.clone(), source })?;
+        } else {
+            remove_files(&work, &[MODEL, METRICS])?;
         }
+        let path = work.join(METRICS);
         // Replaced, never removed: it may be the very recipe that is being run.
-        write_atomically(self.path.join(RECIPE), |out| out.write_all(recipe.as_bytes()))?;
-        let path = self.path.join(METRICS);
-        match File::create(&path) {
-            Ok(file) => Ok(Metrics { path, file }),
-            Err(source) => Err(TrainError::Io { path, source }),
+        write_atomically(work.join(RECIPE), |out| out.write_all(recipe.as_bytes()))?;
+        let file =
+            File::create(&path).map_err(|source| TrainError::Io { path: path.clone(), source })?;
+        let metrics = Metrics { path, file, length: 0 };
+        Ok(Writing {
+            directory: self.path.clone(),
+            work,
+            replaces,
+            done: false,
+            metrics,
+            _lock: lock,
+        })
+    }
+}
+
+/// A directory with the recipe of a run and something that a run made of it.
+fn holds_run(path: &Path) -> bool {
+    path.join(RECIPE).is_file() && (path.join(METRICS).is_file() || path.join(SUMMARY).is_file())
+}
+
+/// The directory's own lock, released with the process. None where a directory cannot be locked.
+fn lock(path: &Path) -> Result<Option<File>, TrainError> {
+    let Ok(handle) = File::open(path) else { return Ok(None) };
+    match handle.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Err(TrainError::Busy { directory: path.to_owned() }),
+        _ => Ok(Some(handle)),
+    }
+}
+
+fn remove_files(directory: &Path, names: &[&str]) -> Result<(), TrainError> {
+    for name in names {
+        let path = directory.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(TrainError::Io { path, source });
+            }
+            _ => {}
         }
     }
+    Ok(())
+}
 
-    /// Writes the trained network.
-    pub(crate) fn save_model(&self, state: &StateDict) -> Result<PathBuf, TrainError> {
-        let path = self.path.join(MODEL);
-        state.save(&path)?;
-        Ok(path)
+/// Removes the folder of a run that did not end, if there is one.
+fn remove_ours(next: &Path) -> Result<(), TrainError> {
+    if next.is_dir() {
+        remove_files(next, &[RECIPE, METRICS, MODEL, SUMMARY])?;
+        fs::remove_dir(next).map_err(|source| TrainError::Io { path: next.to_owned(), source })?;
     }
+    Ok(())
+}
 
-    /// Writes the summary, which marks a run as whole.
-    pub(crate) fn save_summary(&self, summary: &Summary) -> Result<(), TrainError> {
-        let path = self.path.join(SUMMARY);
+/// A run's files while it is going on.
+pub(crate) struct Writing {
+    directory: PathBuf,
+    work: PathBuf,
+    /// Whether a finished run is still in the directory.
+    pub(crate) replaces: bool,
+    done: bool,
+    pub(crate) metrics: Metrics,
+    _lock: Option<File>,
+}
+
+impl Writing {
+    /// Writes network and summary, and puts the run in the place of the one before.
+    pub(crate) fn finish(
+        mut self,
+        state: &StateDict,
+        summary: &Summary,
+    ) -> Result<PathBuf, TrainError> {
+        state.save(self.work.join(MODEL))?;
+        // The summary, which marks a run as whole, is written last and goes first.
+        let path = self.work.join(SUMMARY);
         let mut text = json(&path, serde_json::to_string_pretty(summary))?;
         text.push('\n');
         write_atomically(&path, |out| out.write_all(text.as_bytes()))?;
-        Ok(())
+        if self.replaces {
+            remove_files(&self.directory, &[SUMMARY])?;
+            for name in [RECIPE, METRICS, MODEL, SUMMARY] {
+                let to = self.directory.join(name);
+                fs::rename(self.work.join(name), &to)
+                    .map_err(|source| TrainError::Io { path: to, source })?;
+            }
+            remove_ours(&self.work)?;
+        }
+        self.done = true;
+        Ok(self.directory.join(MODEL))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if self.replaces && !self.done {
+            // The earlier run stays; what is left of this one would only confuse.
+            let _ = remove_ours(&self.work);
+        }
     }
 }
 
@@ -90,7 +175,7 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if !(name.starts_with(".espalier-") && name.ends_with(".tmp")) {
+        if name != NEXT && !(name.starts_with(".espalier-") && name.ends_with(".tmp")) {
             names.push(name);
         }
     }
@@ -106,17 +191,26 @@ fn json(path: &Path, text: Result<String, serde_json::Error>) -> Result<String, 
 pub(crate) struct Metrics {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines.
+    length: u64,
 }
 
 impl Metrics {
-    /// Adds a line, whole or not at all as far as the system allows.
+    /// Adds a line, whole or not at all.
     pub(crate) fn add(&mut self, metrics: &EpochMetrics) -> Result<(), TrainError> {
         let mut line = json(&self.path, serde_json::to_string(metrics))?;
         line.push('\n');
-        self.file
-            .write_all(line.as_bytes())
-            .and_then(|()| self.file.flush())
-            .map_err(|source| TrainError::Io { path: self.path.clone(), source })
+        match self.file.write_all(line.as_bytes()).and_then(|()| self.file.flush()) {
+            Ok(()) => {
+                self.length += line.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                // A full disk may have taken half of it.
+                let _ = self.file.set_len(self.length);
+                Err(TrainError::Io { path: self.path.clone(), source })
+            }
+        }
     }
 }
 

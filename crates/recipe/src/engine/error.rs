@@ -30,8 +30,8 @@ pub enum TrainError {
     },
     /// The directory holds files that are not of a run. Found before training.
     #[error(
-        "{} is not empty and holds no run: it has {found} but no recipe.toml; choose another \
-         directory or empty this one",
+        "{} is not empty and holds no run: it has {found} but not the recipe.toml and metrics.jsonl \
+         of one; choose another directory or empty this one",
         directory.display()
     )]
     NotARun {
@@ -40,12 +40,27 @@ pub enum TrainError {
         /// The first file in it, by name.
         found: String,
     },
+    /// Another run is writing to the directory. Nothing was changed.
+    #[error(
+        "another run is writing to {}; wait for it or choose another directory",
+        directory.display()
+    )]
+    Busy {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The observer stopped the run. The directory holds the recipe and the finished epochs'
-    /// metrics, no model.
-    #[error("interrupted; {} holds the metrics so far and no model", directory.display())]
+    /// metrics and no model, or the finished run that this one was to replace.
+    #[error(
+        "interrupted; {} holds {}",
+        directory.display(),
+        if *replaces { "the run that finished before" } else { "the metrics so far and no model" }
+    )]
     Interrupted {
         /// The run directory.
         directory: PathBuf,
+        /// Whether the directory still holds a finished run.
+        replaces: bool,
     },
     /// The loss is infinite or not a number.
     #[error(

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// One line, led by what it is about: `prune: round 2 of 3 at epoch 12: ...`.
+    /// One line, led by what it is about: `prune: round 2 of 3 after 12 epochs: ...`.
     Log(&'a str),
     /// The network's parameters as they are.
     Table {
@@ -122,7 +122,7 @@ pub struct Summary {
     pub accuracy: Accuracy,
     /// Fraction of zeros among the saved tensors of two or more dimensions.
     pub sparsity: f64,
-    /// Elements of the saved network's parameters, zeros included.
+    /// Elements of the network's parameters, zeros included, tied ones once.
     pub parameters: u64,
     /// Seconds from the first step to the saved files.
     pub seconds: f64,

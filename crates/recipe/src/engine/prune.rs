@@ -161,7 +161,7 @@ impl Plan {
             PruneOf::Network => "the network",
         };
         Ok(format!(
-            "prune: round {} of {} at epoch {epoch}: sparsity {sparsity} of {of}, {found} of {} \
+            "prune: round {} of {} after {epoch} epochs: sparsity {sparsity} of {of}, {found} of {} \
              values zero",
             round + 1,
             self.rounds.len(),

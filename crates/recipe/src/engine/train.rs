@@ -11,7 +11,7 @@ use espalier::state::StateDict;
 use espalier::{Error, Parametrized};
 
 use super::data::{Batch, Epoch, step_seed};
-use super::directory::Metrics;
+use super::directory::Writing;
 use super::error::TrainError;
 use super::evaluate::{Score, best, evaluate, rows, sparsity, table};
 use super::event::{Accuracy, EpochMetrics, Event, Observer, Summary};
@@ -58,7 +58,11 @@ impl Prepared {
         // Taken out, or its tensors would be shared and never changed in place.
         let mut net = mem::replace(&mut self.net, Parametrized::new(Sequential::new()));
         observer.event(Event::Table { title: "before training", rows: &table(&plain(&net))? });
-        let mut metrics = self.directory.begin(&self.text)?;
+        let mut writing = self.directory.begin(&self.text)?;
+        if writing.replaces {
+            let line = "save: the finished run in the directory stays until this one has ended";
+            observer.event(Event::Log(line));
+        }
         let mut before_pruning = None;
         for epoch in 0..self.epochs {
             if let Some(plan) = &self.plan
@@ -69,9 +73,9 @@ impl Prepared {
                 }
                 observer.event(Event::Log(&plan.apply(&mut net, round)?));
             }
-            net = self.epoch(net, epoch, &mut metrics, observer)?;
+            net = self.epoch(net, epoch, &mut writing, observer)?;
         }
-        self.finish(net, before_pruning, start, observer)
+        self.finish(net, before_pruning, start, writing, observer)
     }
 
     /// One epoch, from its first step to its line in the metrics.
@@ -79,11 +83,12 @@ impl Prepared {
         &mut self,
         net: Parametrized<Sequential>,
         epoch: usize,
-        metrics: &mut Metrics,
+        writing: &mut Writing,
         observer: &mut dyn Observer,
     ) -> Result<Parametrized<Sequential>, TrainError> {
         let start = Instant::now();
-        let Steps { net, loss, accuracy } = self.steps_of(net, epoch, observer)?;
+        let Steps { net, loss, accuracy } =
+            self.steps_of(net, epoch, writing.replaces, observer)?;
         let step = self.steps() / self.epochs * (epoch + 1);
         let network = plain(&net);
         let score = self.score_plain(&network)?;
@@ -102,7 +107,7 @@ impl Prepared {
             sparsity: sparsity(&table(&network)?),
             seconds: start.elapsed().as_secs_f64(),
         };
-        metrics.add(&line)?;
+        writing.metrics.add(&line)?;
         observer.event(Event::Epoch(&line));
         Ok(net)
     }
@@ -111,6 +116,7 @@ impl Prepared {
         &mut self,
         mut net: Parametrized<Sequential>,
         epoch: usize,
+        replaces: bool,
         observer: &mut dyn Observer,
     ) -> Result<Steps, TrainError> {
         let mut images = Epoch::new(&self.split.train, self.shift, self.seed, epoch);
@@ -136,7 +142,7 @@ impl Prepared {
             observer.event(Event::Step { step, epoch: epoch + 1, loss: after.loss });
             if observer.interrupted() {
                 let directory = self.directory().to_owned();
-                return Err(TrainError::Interrupted { directory });
+                return Err(TrainError::Interrupted { directory, replaces });
             }
         }
         let count = self.split.train.len() as f64;
@@ -164,6 +170,7 @@ impl Prepared {
         net: Parametrized<Sequential>,
         before_pruning: Option<f64>,
         start: Instant,
+        writing: Writing,
         observer: &mut dyn Observer,
     ) -> Result<(Summary, Sequential), TrainError> {
         let network = net.valid().fold();
@@ -178,18 +185,17 @@ impl Prepared {
             "fold: {} parameters, test accuracy {after_pruning:.4}",
             rows.len()
         )));
-        let model = self.directory.save_model(&StateDict::of(&network))?;
         let summary = Summary {
             accuracy: Accuracy {
                 before_pruning: before_pruning.unwrap_or(after_pruning),
                 after_pruning,
             },
             sparsity: sparsity(&rows),
-            parameters: rows.iter().map(|row| row.parameters).sum(),
+            parameters: rows.iter().map(|row| row.parameters).sum::<u64>() - tied(&net),
             seconds: start.elapsed().as_secs_f64(),
             seed: self.seed,
         };
-        self.directory.save_summary(&summary)?;
+        let model = writing.finish(&StateDict::of(&network), &summary)?;
         observer.event(Event::Log(&format!("save: {}", model.display())));
         Ok((summary, network))
     }
@@ -202,6 +208,13 @@ impl Prepared {
     fn score_plain(&self, network: &Sequential) -> Result<Score, Error> {
         evaluate(network, &self.split.test, &inference())
     }
+}
+
+/// Elements of parameters that are others under a second name, which a saved network has twice.
+fn tied(net: &Parametrized<Sequential>) -> u64 {
+    let ties = net.ties();
+    let aliases = net.entries().into_iter().filter(|info| ties.iter().any(|t| t.0 == info.path));
+    aliases.map(|info| info.numel() as u64).sum()
 }
 
 /// The network as it computes now, for inference.

@@ -24,7 +24,9 @@ fn an_interrupted_run_leaves_whole_lines_and_can_be_run_again() {
     let run = directory.path().join("run");
     let mut recorder = Recorder { stop_after: Some(25), ..Recorder::default() };
     let error = prepare(LINEAR, &run, None).unwrap().train(&mut recorder).unwrap_err();
-    assert!(matches!(&error, TrainError::Interrupted { directory } if *directory == run));
+    assert!(
+        matches!(&error, TrainError::Interrupted { directory, replaces: false } if *directory == run)
+    );
     assert_eq!(
         error.to_string(),
         format!("interrupted; {} holds the metrics so far and no model", run.display())
@@ -55,13 +57,55 @@ fn an_interrupted_run_leaves_whole_lines_and_can_be_run_again() {
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().count(), 2);
 
-    // Checking a recipe against a finished run changes nothing; starting one removes the old model.
+    // Checking a recipe against a finished run changes nothing, nor does one that is stopped.
+    let model = fs::read(run.join("model.safetensors")).unwrap();
     prepare(LINEAR, &run, None).unwrap();
     assert_eq!(files(&run), all);
-    let mut recorder = Recorder { stop_after: Some(1), ..Recorder::default() };
-    prepare(LINEAR, &run, None).unwrap().train(&mut recorder).unwrap_err();
-    assert_eq!(files(&run), ["metrics.jsonl", "recipe.toml"]);
-    assert_eq!(fs::read(run.join("metrics.jsonl")).unwrap(), b"");
+    let mut recorder = Recorder { stop_after: Some(25), ..Recorder::default() };
+    let error = prepare(LINEAR, &run, Some(9)).unwrap().train(&mut recorder).unwrap_err();
+    assert!(matches!(&error, TrainError::Interrupted { replaces: true, .. }));
+    assert_eq!(
+        error.to_string(),
+        format!("interrupted; {} holds the run that finished before", run.display())
+    );
+    assert_eq!(files(&run), all);
+    assert_eq!(fs::read_to_string(run.join("metrics.jsonl")).unwrap(), metrics);
+    assert_eq!(fs::read(run.join("model.safetensors")).unwrap(), model);
+
+    // One that ends takes its place, whole.
+    let prepared = prepare(LINEAR, &run, Some(9)).unwrap();
+    assert_eq!(prepared.train(&mut Recorder::default()).unwrap().seed, 9);
+    assert_eq!(files(&run), all);
+    assert_ne!(fs::read(run.join("model.safetensors")).unwrap(), model);
+    assert!(fs::read_to_string(run.join("recipe.toml")).unwrap().contains("seed = 9"));
+}
+
+#[test]
+fn two_runs_do_not_share_a_directory() {
+    struct Second(std::path::PathBuf);
+    impl Observer for Second {
+        fn event(&mut self, event: Event<'_>) {
+            if let Event::Step { step: 1, .. } = event {
+                let prepared = prepare(LINEAR, &self.0, Some(3)).unwrap();
+                let error = prepared.train(&mut Recorder::default()).unwrap_err();
+                assert!(matches!(&error, TrainError::Busy { directory } if *directory == self.0));
+            }
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let run = directory.path().join("run");
+    let summary = prepare(LINEAR, &run, None).unwrap().train(&mut Second(run.clone())).unwrap();
+    assert_eq!(fs::read_to_string(run.join("recipe.toml")).unwrap(), LINEAR);
+    assert_ne!(summary.seed, 3);
+}
+
+#[test]
+fn a_recipe_alone_is_no_run() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("recipe.toml"), LINEAR).unwrap();
+    fs::write(directory.path().join("model.safetensors"), "precious").unwrap();
+    assert!(matches!(refused(LINEAR, directory.path()), TrainError::NotARun { .. }));
+    assert_eq!(fs::read(directory.path().join("model.safetensors")).unwrap(), b"precious");
 }
 
 #[test]
@@ -74,8 +118,8 @@ fn a_directory_of_other_files_is_refused() {
     assert_eq!(
         error.to_string(),
         format!(
-            "{} is not empty and holds no run: it has notes.txt but no recipe.toml; choose another \
-             directory or empty this one",
+            "{} is not empty and holds no run: it has notes.txt but not the recipe.toml and \
+             metrics.jsonl of one; choose another directory or empty this one",
             directory.path().display()
         )
     );
