@@ -3,9 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{
-    ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, value_parser,
-};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// TOML has no larger integers.
 const LARGEST_SEED: u64 = i64::MAX as u64;
@@ -59,7 +57,7 @@ pub(crate) struct TrainArgs {
     /// The seed of all that is drawn at random, instead of the recipe's
     ///
     /// From 0 to 9223372036854775807, as in a recipe.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(..=LARGEST_SEED))]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Show no progress and no messages, only results and errors
     #[arg(long, short)]
@@ -83,13 +81,17 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// Print one JSON document: {"predictions": [...], "accuracy": a number or null}
+    ///
+    /// A prediction is {"index", "label", "probability"} and, if the images come with labels, "given".
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 /// Show the tensors of a safetensors file: shapes, zeros and statistics
 ///
-/// Sparsity is the share of elements that are zero. Statistics are over the finite elements.
+/// Sparsity is the share of elements that are zero. Statistics are over the finite elements. Types
+/// that are not decoded (8-bit and smaller floats, complex numbers) are left out of both; in JSON
+/// the total of zeros and sparsity is 0 if nothing is decoded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -112,6 +114,14 @@ pub(crate) enum Color {
     Always,
     /// Nowhere
     Never,
+}
+
+/// A seed that a recipe can hold. Negative numbers come here too, to be told the range.
+fn seed(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(seed) if seed <= LARGEST_SEED => Ok(seed),
+        _ => Err(format!("expected an integer from 0 to {LARGEST_SEED}")),
+    }
 }
 
 /// Parses the arguments, the first of which is the program's name. Touches nothing else.

@@ -1,27 +1,21 @@
 //! Errors as text for people: what is wrong, where, and how to mend it.
 
 use std::error::Error;
-use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
 use std::ops::Range;
-use std::path::Path;
 
-use espalier_checkpoint::Error as CheckpointError;
-use espalier_recipe::{Problem, RecipeError, TrainError};
+use espalier_recipe::{PredictError, Problem, RecipeError};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, ThemeCharacters,
     ThemeStyles,
 };
 
 use crate::error::CliError;
+use crate::hints::help;
 use crate::terminal::{Console, directs, harmless};
 
 /// A longer description of what was expected stands below the lines of the recipe, not in them.
 const LONGEST_LABEL: usize = 60;
-
-/// The most files of a directory that are named.
-const MOST_FILES: usize = 5;
 
 /// The whole text for standard error.
 pub(crate) fn text(error: &CliError, console: &Console) -> String {
@@ -29,7 +23,7 @@ pub(crate) fn text(error: &CliError, console: &Console) -> String {
         Some(recipe) => problems(recipe, console),
         None => render(
             &Fault {
-                message: harmless(&chain(error)),
+                message: harmless(&message(error)),
                 help: help(error).map(|help| harmless(&help)),
                 place: None,
             },
@@ -60,6 +54,20 @@ fn problems(recipe: &RecipeError, console: &Console) -> String {
     text
 }
 
+/// An error in words. What is wrong with a file's content names no file, and needs the path before
+/// it; what keeps a file from being read names it already.
+fn message(error: &CliError) -> String {
+    if let CliError::Predict(error) = error
+        && let PredictError::Model { path, source } = &**error
+    {
+        let said = chain(source.as_ref());
+        if said.contains(&path.display().to_string()) {
+            return said;
+        }
+    }
+    chain(error)
+}
+
 /// An error and what it says of its causes, but nothing twice.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -73,35 +81,6 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// What an error does not say itself of how to mend it.
-fn help(error: &CliError) -> Option<String> {
-    match error {
-        CliError::Checkpoint(CheckpointError::NotAFile { path }) => checkpoints_in(path),
-        CliError::Train(error) if matches!(**error, TrainError::Interrupted { .. }) => {
-            Some("the same command starts anew in the same directory".to_owned())
-        }
-        _ => None,
-    }
-}
-
-/// The checkpoint files in a directory that was given in place of one of them.
-fn checkpoints_in(path: &Path) -> Option<String> {
-    let mut files: Vec<String> = fs::read_dir(path)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension() == Some(OsStr::new("safetensors")))
-        .map(|path| path.display().to_string())
-        .collect();
-    files.sort();
-    let more = files.len().saturating_sub(MOST_FILES);
-    files.truncate(MOST_FILES);
-    match (files.is_empty(), more) {
-        (true, _) => Some("the directory holds no .safetensors file".to_owned()),
-        (false, 0) => Some(format!("the directory holds {}", files.join(", "))),
-        (false, more) => Some(format!("the directory holds {} and {more} more", files.join(", "))),
-    }
 }
 
 /// A text with what would direct the terminal replaced by as many bytes, so that places in it stay.

@@ -7,6 +7,7 @@
 mod args;
 mod diagnose;
 mod error;
+mod hints;
 mod inspect;
 mod predict;
 mod progress;

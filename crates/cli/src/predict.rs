@@ -7,25 +7,37 @@ use serde::Serialize;
 
 use crate::args::PredictArgs;
 use crate::error::CliError;
-use crate::terminal::Output;
+use crate::terminal::{Output, to_stderr};
 use crate::train::per_cent;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    predictions: &'a [Prediction],
+    predictions: Vec<Row<'a>>,
     /// Fraction of the images whose label was found; none if the file has no labels.
     accuracy: Option<f64>,
+}
+
+/// A prediction and, if the file has labels, the image's.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    prediction: &'a Prediction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<usize>,
 }
 
 pub(crate) fn run(args: &PredictArgs, output: &mut Output) -> Result<(), CliError> {
     let predictor = Predictor::open(&args.run)?;
     let images = Images::read(&args.data, predictor.input_shape())?;
     let predictions = predictor.predict(&images)?;
+    if 0.0 < images.largest() && images.largest() <= 1.0 {
+        to_stderr("warning: every pixel is at most 1; the digits are scaled 0 to 16\n");
+    }
     let right = images.labels().map(|labels| right(&predictions, labels));
     if args.json {
         let document = Document {
-            predictions: &predictions,
+            predictions: rows(&predictions, images.labels()),
             accuracy: right.map(|right| right as f64 / predictions.len().max(1) as f64),
         };
         let mut json = serde_json::to_string_pretty(&document)?;
@@ -41,6 +53,15 @@ pub(crate) fn run(args: &PredictArgs, output: &mut Output) -> Result<(), CliErro
 fn right(predictions: &[Prediction], labels: &[usize]) -> usize {
     let pairs = predictions.iter().zip(labels);
     pairs.filter(|(found, label)| found.label == **label).count()
+}
+
+fn rows<'a>(predictions: &'a [Prediction], labels: Option<&[usize]>) -> Vec<Row<'a>> {
+    let given = |place: usize| labels.and_then(|labels| labels.get(place)).copied();
+    predictions
+        .iter()
+        .enumerate()
+        .map(|(place, prediction)| Row { prediction, given: given(place) })
+        .collect()
 }
 
 /// A line an image under a heading, and the accuracy if there are labels.

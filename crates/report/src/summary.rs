@@ -80,6 +80,8 @@ pub struct TensorRow {
 /// Sums over tensors. A tied tensor counts as a tensor, but its elements count once, where it is
 /// tied to.
 ///
+/// Zeros and sparsity are of the tensors whose type is decoded; both are 0 if there are none.
+///
 /// ```
 /// use espalier_report::Total;
 /// assert_eq!(Total::of(&[]).sparsity, 0.0);
@@ -94,7 +96,8 @@ pub struct Total {
     pub bytes: u64,
     /// The number of elements that are zero, of the tensors for which it is known.
     pub zeros: u64,
-    /// `zeros / parameters`, from 0 to 1; 0 without parameters.
+    /// `zeros` divided by the elements of the tensors for which they are known, from 0 to 1; 0 if
+    /// there are no such elements.
     pub sparsity: f64,
 }
 
@@ -149,12 +152,13 @@ impl Total {
         let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0u64, u64::saturating_add);
         let parameters = sum(&mut own().map(|row| row.numel));
         let zeros = sum(&mut own().filter_map(|row| row.zeros));
+        let decoded = sum(&mut own().filter(|row| row.zeros.is_some()).map(|row| row.numel));
         Self {
             tensors: rows.len() as u64,
             parameters,
             bytes: sum(&mut own().map(|row| row.bytes)),
             zeros,
-            sparsity: share(zeros, parameters),
+            sparsity: share(zeros, decoded),
         }
     }
 }
@@ -241,9 +245,16 @@ mod tests {
             r#""sparsity":null,"mean":null,"std":null,"min":null,"max":null,"l2":null,"#.into(),
             r#""nonfinite":null,"tied_to":null}],"#.into(),
             r#""total":{"tensors":3,"parameters":7,"bytes":22,"zeros":1,"#.into(),
-            format!(r#""sparsity":{}}}}}"#, 1.0 / 7.0),
+            format!(r#""sparsity":{}}}}}"#, 1.0 / 5.0),
         ];
         assert_eq!(json, expected.concat());
+    }
+
+    #[test]
+    fn without_a_decoded_tensor_the_sums_are_zero() {
+        let small = NamedTensor::new("f8", Dtype::F8E4M3, vec![2], vec![0, 1]).unwrap();
+        let total = Total::of(&[TensorRow::of(&small)]);
+        assert_eq!((total.parameters, total.zeros, total.sparsity), (2, 0, 0.0));
     }
 
     #[test]

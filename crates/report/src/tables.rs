@@ -12,8 +12,11 @@ const fn column(heading: &'static str, dispensable: u8) -> Column {
 ///
 /// Sparsity is in per cent, statistics have four digits, and what has no value is `-`. On a narrow
 /// terminal long names break over lines; where that is not enough, the extremes, then mean and deviation,
-/// then the type are left out, which a last line says. A name cannot direct the terminal: its control
+/// then the type are left out, which a line below says. A name cannot direct the terminal: its control
 /// characters are escaped.
+///
+/// Lines below the table name each tensor that holds values that are not finite, and count the values of
+/// each type that is not decoded; the zeros and the sparsity of the total are without these.
 ///
 /// ```
 /// use espalier_checkpoint::{Checkpoint, NamedTensor};
@@ -40,18 +43,60 @@ pub fn table(summary: &Summary, style: Style) -> String {
         column("max", 3),
     ];
     let total = &summary.total;
+    let own = || summary.tensors.iter().filter(|row| row.tied_to.is_none());
+    let unknown = own().next().is_some() && own().all(|row| row.zeros.is_none());
     let mut rows: Vec<Vec<String>> = summary.tensors.iter().map(tensor_row).collect();
     let mut sums = vec![
         format!("total of {}", grouped(total.tensors)),
         String::new(),
         String::new(),
         grouped(total.parameters),
-        grouped(total.zeros),
-        per_cent(Some(total.sparsity)),
+        if unknown { "-".into() } else { grouped(total.zeros) },
+        per_cent((!unknown).then_some(total.sparsity)),
     ];
     sums.resize(columns.len(), String::new());
     rows.push(sums);
-    draw(&columns, 3, &rows, style)
+    let mut text = draw(&columns, 3, &rows, style);
+    text.extend(summary.tensors.iter().filter_map(not_finite));
+    text.push_str(&not_decoded(own()));
+    text
+}
+
+/// The line about the values of a tensor that are not finite, if it has any.
+fn not_finite(row: &TensorRow) -> Option<String> {
+    let found = row.nonfinite.filter(|&found| found > 0)?;
+    let statistics = if found == row.numel {
+        "there are no statistics"
+    } else {
+        "its statistics are over the finite ones"
+    };
+    Some(format!(
+        "not finite: {} has {} of {} values (NaN or infinite); {statistics}\n",
+        harmless(&row.name),
+        grouped(found),
+        grouped(row.numel),
+    ))
+}
+
+/// A line for each type that is not decoded, in the order of the tensors.
+fn not_decoded<'a>(rows: impl Iterator<Item = &'a TensorRow>) -> String {
+    let mut counts: Vec<(&str, u64)> = Vec::new();
+    for row in rows.filter(|row| row.zeros.is_none() && row.numel > 0) {
+        match counts.iter_mut().find(|(dtype, _)| *dtype == row.dtype) {
+            Some((_, count)) => *count = count.saturating_add(row.numel),
+            None => counts.push((&row.dtype, row.numel)),
+        }
+    }
+    let mut text = String::new();
+    for (dtype, count) in counts {
+        let (values, are) = if count == 1 { ("value", "is") } else { ("values", "are") };
+        text.push_str(&format!(
+            "{} {values} of {} {are} not decoded and left out of zeros and statistics\n",
+            grouped(count),
+            harmless(dtype),
+        ));
+    }
+    text
 }
 
 fn tensor_row(row: &TensorRow) -> Vec<String> {
@@ -166,8 +211,10 @@ mod tests {
 | encoder.layers.0.attention.query.weight | F32     | 4x300 |      1,200 |   400 |   33.33% | 0.3333 | 0.8498 | -0.5000 | 1.500 |
 | b                                       | F32     | ()    |          1 |     0 |    0.00% |      - |      - |       - |     - |
 | scale                                   | F8_E4M3 | 8     |          8 |     - |        - |      - |      - |       - |     - |
-| total of 3                              |         |       |      1,209 |   400 |   33.09% |        |        |         |       |
+| total of 3                              |         |       |      1,209 |   400 |   33.31% |        |        |         |       |
 +-----------------------------------------+---------+-------+------------+-------+----------+--------+--------+---------+-------+
+not finite: b has 1 of 1 values (NaN or infinite); there are no statistics
+8 values of F8_E4M3 are not decoded and left out of zeros and statistics
 ";
         assert_eq!(table(&summary(), Style::ascii()), expected);
     }
@@ -182,9 +229,11 @@ mod tests {
 │ .query.weight              ┆         ┆       ┆            ┆       ┆          │
 │ b                          ┆ F32     ┆ ()    ┆          1 ┆     0 ┆    0.00% │
 │ scale                      ┆ F8_E4M3 ┆ 8     ┆          8 ┆     - ┆        - │
-│ total of 3                 ┆         ┆       ┆      1,209 ┆   400 ┆   33.09% │
+│ total of 3                 ┆         ┆       ┆      1,209 ┆   400 ┆   33.31% │
 └────────────────────────────┴─────────┴───────┴────────────┴───────┴──────────┘
 left out for want of width: mean, std, min, max
+not finite: b has 1 of 1 values (NaN or infinite); there are no statistics
+8 values of F8_E4M3 are not decoded and left out of zeros and statistics
 ";
         assert_eq!(table(&summary(), Style::utf8().with_width(80)), expected);
     }
@@ -232,6 +281,58 @@ empty
             let name: String = first_column.map(str::trim).collect();
             assert!(name.contains(&rows[0].name), "{width}");
         }
+    }
+
+    #[test]
+    fn values_that_are_not_finite_have_a_line() {
+        let values = [f32::NAN, 1.0, f32::NEG_INFINITY, 3.0];
+        let mut checkpoint = Checkpoint::new();
+        checkpoint.push(NamedTensor::f32("a\n", vec![4], &values).unwrap()).unwrap();
+        checkpoint.push(NamedTensor::f32("b", vec![2], &values[1..2].repeat(2)).unwrap()).unwrap();
+        let text = table(&summarize("m", "safetensors", &checkpoint), Style::ascii());
+        let below: Vec<&str> = text.lines().filter(|line| !line.starts_with(['|', '+'])).collect();
+        let expected = "not finite: a\\u{a} has 2 of 4 values (NaN or infinite); its statistics are \
+                        over the finite ones";
+        assert_eq!(below, [expected]);
+    }
+
+    #[test]
+    fn what_is_not_decoded_is_not_counted_as_zero() {
+        let mut checkpoint = Checkpoint::new();
+        let mut push = |name: &str, dtype, size: usize, bytes: usize| {
+            let tensor = NamedTensor::new(name, dtype, vec![size], vec![0; bytes]).unwrap();
+            checkpoint.push(tensor).unwrap();
+        };
+        push("c", Dtype::C64, 1, 8);
+        push("a", Dtype::F8E4M3, 3, 3);
+        push("b", Dtype::F8E4M3, 4, 4);
+        push("none", Dtype::F8E5M2, 0, 0);
+        let mut summary = summarize("m", "safetensors", &checkpoint);
+        let total = |summary: &Summary| {
+            let text = table(summary, Style::ascii());
+            let line = text.lines().find(|line| line.starts_with("| total")).unwrap();
+            let cells: Vec<String> = line.split('|').map(|cell| cell.trim().to_owned()).collect();
+            let below = text.lines().skip_while(|line| !line.starts_with("| total")).skip(2);
+            let below: Vec<String> = below.map(ToOwned::to_owned).collect();
+            ([cells[4].clone(), cells[5].clone(), cells[6].clone()].join(" "), below)
+        };
+        let left_out = "not decoded and left out of zeros and statistics";
+        let lines = [
+            format!("1 value of C64 is {left_out}"),
+            format!("7 values of F8_E4M3 are {left_out}"),
+        ];
+        assert_eq!(total(&summary), ("8 - -".to_owned(), lines.to_vec()));
+
+        // Elements count where they are tied to.
+        assert!(summary.tie("b", "a"));
+        assert_eq!(total(&summary).1[1], format!("3 values of F8_E4M3 are {left_out}"));
+
+        checkpoint.push(NamedTensor::f32("w", vec![2], &[0.0, 1.0]).unwrap()).unwrap();
+        let summary = summarize("m", "safetensors", &checkpoint);
+        assert_eq!(total(&summary), ("10 1 50.00%".to_owned(), lines.to_vec()));
+
+        let nothing = summarize("m", "safetensors", &Checkpoint::new());
+        assert_eq!(total(&nothing), ("0 0 0.00%".to_owned(), vec![]));
     }
 
     #[test]

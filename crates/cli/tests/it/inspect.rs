@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use espalier_checkpoint::{Checkpoint, NamedTensor, write_safetensors};
+use espalier_checkpoint::{Checkpoint, Dtype, NamedTensor, write_safetensors};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -78,6 +78,43 @@ fn not_a_safetensors_file() {
     let name = path.display().to_string();
     assert!(text.contains(&name), "{text}");
     assert!(text.contains("not a valid safetensors file"), "{text}");
+    let help = "help: this looks like a zip archive (PyTorch .pt or NumPy .npz); espalier inspect \
+                reads safetensors files";
+    assert!(text.contains(help), "{text}");
+
+    // Damaged, but of no other format.
+    fs::write(&path, b"\x80\x02\0\0\0\0\0\0{").unwrap();
+    let text = failure_of(espalier().arg("inspect").arg(&path), 1);
+    assert!(text.contains("not a valid safetensors file"), "{text}");
+    assert!(!text.contains("looks like"), "{text}");
+}
+
+#[test]
+fn values_that_are_not_finite_or_not_decoded() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("model.safetensors");
+    let mut checkpoint = Checkpoint::new();
+    let values = [f32::NAN, 0.0, f32::INFINITY, 3.0];
+    checkpoint.push(NamedTensor::f32("a", vec![4], &values).unwrap()).unwrap();
+    let small = NamedTensor::new("b", Dtype::F8E4M3, vec![8], vec![0; 8]).unwrap();
+    checkpoint.push(small).unwrap();
+    write_safetensors(&path, &checkpoint).unwrap();
+    let text = stdout_of(espalier().arg("inspect").arg(&path));
+    let below: Vec<&str> = text.lines().filter(|line| !line.starts_with(['|', '+'])).collect();
+    assert_eq!(
+        below,
+        [
+            "not finite: a has 2 of 4 values (NaN or infinite); its statistics are over the finite \
+             ones",
+            "8 values of F8_E4M3 are not decoded and left out of zeros and statistics",
+        ]
+    );
+    let text = stdout_of(espalier().arg("inspect").arg(&path).arg("--json"));
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["total"]["parameters"], 12);
+    assert_eq!(document["total"]["zeros"], 1);
+    assert_eq!(document["total"]["sparsity"], 0.25);
+    assert_eq!(document["tensors"][0]["nonfinite"], 2);
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn what_was_trained_predicts() {
     let mut right = 0;
     for (index, prediction) in predictions.iter().enumerate() {
         let keys: Vec<&String> = prediction.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["index", "label", "probability"]);
+        assert_eq!(keys, ["index", "label", "probability", "given"]);
+        assert_eq!(prediction["given"], images.labels[index]);
         assert_eq!(prediction["index"], index);
         let probability = prediction["probability"].as_f64().unwrap();
         assert!((0.1..=1.0).contains(&probability), "{prediction}");
@@ -64,7 +65,11 @@ fn what_was_trained_predicts() {
     // The same images without labels.
     let npy = images.npy(directory);
     let unlabelled: Value = serde_json::from_str(&predict(&npy, &["--json"])).unwrap();
-    assert_eq!(unlabelled["predictions"], document["predictions"]);
+    let mut bare = document["predictions"].clone();
+    for prediction in bare.as_array_mut().unwrap() {
+        prediction.as_object_mut().unwrap().remove("given");
+    }
+    assert_eq!(unlabelled["predictions"], bare);
     assert_eq!(unlabelled["accuracy"], Value::Null);
     let keys: Vec<&String> = unlabelled.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["predictions", "accuracy"]);
@@ -101,6 +106,73 @@ fn images_that_do_not_fit() {
     command.arg("predict").arg(&run).args(["--data", "no/such.csv"]);
     let answer = failure_of(&mut command, 1);
     assert!(answer.contains("no/such.csv"), "{answer}");
+
+    // Of one line, which is taken for a header, and of two.
+    let (semicolons, tabs) = (row.replace(',', ";"), row.replace(',', "\t"));
+    for (text, separator) in [
+        (semicolons.clone(), "`;`"),
+        (format!("{semicolons}\n{semicolons}\n"), "`;`"),
+        (format!("{tabs}\n{tabs}\n"), "tabs"),
+    ] {
+        let path = directory.join("other.CSV");
+        fs::write(&path, text).unwrap();
+        let mut command = espalier();
+        command.arg("predict").arg(&run).arg("--data").arg(&path);
+        let answer = failure_of(&mut command, 1);
+        let help = format!("help: separated by {separator}? expected commas");
+        assert!(answer.contains(&help), "{answer}");
+    }
+}
+
+#[test]
+fn pixels_of_another_scale_are_warned_of() {
+    let directory = tempdir().unwrap();
+    let directory = directory.path();
+    let run = run(directory);
+    let path = directory.join("images.csv");
+    let blank = vec!["0"; 64].join(",");
+    let scaled = blank.replacen('0', "1", 1);
+    let dark = blank.replacen('0', "2", 1);
+    let warning = "warning: every pixel is at most 1; the digits are scaled 0 to 16\n";
+    for (text, expected) in [
+        (format!("{blank}\n{scaled}\n"), warning),
+        (format!("{scaled}\n{dark}\n"), ""),
+        (format!("{blank}\n"), ""),
+    ] {
+        fs::write(&path, text).unwrap();
+        let mut command = espalier();
+        command.arg("predict").arg(&run).arg("--data").arg(&path);
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(crate::text(&output.stderr), expected);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_run() {
+    let directory = tempdir().unwrap();
+    let run = run(directory.path());
+    let model = run.join("model.safetensors");
+    let answer = |argument: &Path, at: &Path| {
+        let mut command = espalier();
+        command.arg("predict").arg(argument).args(["--data", "a.csv"]).current_dir(at);
+        failure_of(&mut command, 1)
+    };
+    let text = answer(&model, directory.path());
+    let help = format!("help: give the run directory: {}\n", run.display());
+    assert!(text.contains(&help), "{text}");
+    let text = answer(Path::new("recipe.toml"), &run);
+    assert!(text.contains("help: give the run directory: .\n"), "{text}");
+    let elsewhere = directory.path().join("net.toml");
+    let text = answer(&elsewhere, directory.path());
+    assert!(text.contains("is no run directory") && !text.contains("help:"), "{text}");
+
+    let name = model.display().to_string();
+    for content in [&b"PK\x03\x04"[..], b"\x02\0\0\0\0\0\0\0{}"] {
+        fs::write(&model, content).unwrap();
+        let text = answer(&run, directory.path());
+        assert_eq!(text.matches(&name).count(), 1, "{text}");
+    }
 }
 
 #[test]

@@ -23,6 +23,12 @@ fn a_wrong_command_line_exits_with_2() {
         let text = failure_of(espalier().args(line), 2);
         assert!(text.contains("espalier") || text.contains("--help"), "{line:?}: {text}");
     }
+    for seed in ["-1", "-9e3", "seven", "1.5", "", "9223372036854775808"] {
+        let text = failure_of(espalier().args(["train", "net.toml", "--seed", seed]), 2);
+        let range = "expected an integer from 0 to 9223372036854775807";
+        assert!(text.contains(&format!("'{seed}'")) || seed.is_empty(), "{seed}: {text}");
+        assert!(text.contains("--seed") && text.contains(range), "{seed}: {text}");
+    }
     let text = failure_of(espalier().args(["train", "net.toml", "--sed", "3"]), 2);
     assert!(text.contains("'--seed'"), "the nearest name: {text}");
 }

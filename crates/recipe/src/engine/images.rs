@@ -77,6 +77,22 @@ impl Images {
         self.labels.as_deref()
     }
 
+    /// The largest pixel of all images; pixels go up to 16, so one of 1 tells of another scale.
+    ///
+    /// ```
+    /// use espalier_recipe::Images;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("one.csv");
+    /// std::fs::write(&path, "0,0.25,1,0\n")?;
+    /// assert_eq!(Images::read(&path, &[1, 2, 2])?.largest(), 1.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn largest(&self) -> f32 {
+        // No pixel is below 0.
+        self.pixels.iter().copied().fold(0.0, f32::max)
+    }
+
     /// Pixels of one image.
     pub(super) fn size(&self) -> usize {
         self.shape.iter().product::<usize>().max(1)
