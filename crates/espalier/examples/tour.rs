@@ -4,11 +4,11 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig, Relu};
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use espalier::init::{Fan, Init, Nonlinearity, Rng};
 use espalier::nn::Sequential;
-use espalier::optim::Groups;
+use espalier::optim::{AdamW, Groups, Options};
 use espalier::parametrize::{Orthogonal, Rules, Symmetric};
 use espalier::prune::{Amount, L1Unstructured};
 use espalier::schedule::Schedule;
@@ -134,19 +134,18 @@ fn parametrize(
 
 fn train(mut net: Parametrized<Sequential>, device: &Device) -> Outcome<Parametrized<Sequential>> {
     println!("\n== groups and a schedule");
-    let adamw = |decay| AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
-    let mut optim = Groups::new("weights", adamw(0.01), 0.01)
-        .group("no decay", "*.bias", adamw(0.0), 0.02)?
+    let mut optim = Groups::new(AdamW::new().with_rate(0.01))
+        .group("biases", "*.bias", Options::new().rate(0.02).decay(0.0))?
+        .schedule(Schedule::multi_step(&[60, 90], 0.1)?.per_step())
         .build(&net)?;
     print!("{optim}");
-    let schedule = Schedule::multi_step(&[60, 90], 0.1)?;
     let mut losses = Vec::new();
-    for step in 0..100 {
-        optim.schedule(&schedule, step);
+    for _ in 0..100 {
         let loss = loss(&net, device)?;
         losses.push(loss.clone().into_scalar::<f32>());
         let grads = net.grads(loss.backward())?;
         net = optim.step(net, grads);
+        optim.end_step()?;
     }
     println!("loss {:.4} -> {:.4}, rates {:?}", losses[0], losses[99], optim.rates());
     assert!(losses[99] < 0.5 * losses[0]);

@@ -143,6 +143,28 @@ pub enum Error {
         /// The group that wants it too.
         second: String,
     },
+    /// Two groups of one name.
+    #[error("there is a group `{group}` already; give this one another name")]
+    GroupName {
+        /// The name.
+        group: String,
+    },
+    /// A group that does not exist.
+    #[error("there is no group `{group}`; there are {}", known.join(", "))]
+    NoGroup {
+        /// The name asked for.
+        group: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// An option that an optimizer cannot take.
+    #[error("group `{group}`: {source}")]
+    Options {
+        /// The group.
+        group: String,
+        /// What is wrong with it.
+        source: crate::optim::OptionError,
+    },
     /// A state dict that does not fit the module.
     #[error(transparent)]
     Load(#[from] LoadReport),

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// # Ok::<(), espalier::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule(Kind);
+pub struct Schedule(Kind, Unit);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
@@ -25,7 +25,7 @@ enum Kind {
 impl Schedule {
     /// The base rate at all times.
     pub fn constant() -> Self {
-        Self(Kind::Constant)
+        Self(Kind::Constant, Unit::Epoch)
     }
 
     /// `base * gamma^(number of milestones <= t)`; a milestone given twice counts twice.
@@ -43,7 +43,7 @@ impl Schedule {
         }
         let mut milestones = milestones.to_vec();
         milestones.sort_unstable();
-        Ok(Self(Kind::MultiStep { milestones, gamma }))
+        Ok(Self(Kind::MultiStep { milestones, gamma }, Unit::Epoch))
     }
 
     /// The rate at time `t` for a base rate.
@@ -56,5 +56,97 @@ impl Schedule {
                 (0..passed).fold(base, |rate, _| rate * gamma)
             }
         }
+    }
+}
+
+/// What a schedule counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Optimizer steps.
+    Step,
+    /// Epochs.
+    Epoch,
+}
+
+/// What schedules write.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Values {
+    /// The learning rate.
+    pub rate: f64,
+    /// The momentum, or the first beta of Adam.
+    pub momentum: f64,
+    /// The weight decay.
+    pub decay: f64,
+}
+
+/// A running schedule.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    schedule: Schedule,
+    base: f64,
+    t: usize,
+}
+
+/// Where a schedule stands.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct SchedulerState {
+    t: usize,
+}
+
+impl std::fmt::Display for Schedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Schedule {
+    /// Counted in epochs.
+    pub fn per_epoch(self) -> Self {
+        Self(self.0, Unit::Epoch)
+    }
+    /// Counted in steps.
+    pub fn per_step(self) -> Self {
+        Self(self.0, Unit::Step)
+    }
+}
+
+impl Scheduler {
+    /// A schedule at its start.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot start from these values.
+    pub fn new(schedule: Schedule, start: &Values) -> Result<Self, Error> {
+        Ok(Self { schedule, base: start.rate, t: 0 })
+    }
+    /// What it counts.
+    pub fn unit(&self) -> Unit {
+        self.schedule.1
+    }
+    /// The schedule.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+    /// Writes the present value.
+    pub fn apply(&self, values: &mut Values) {
+        values.rate = self.schedule.rate(self.base, self.t);
+    }
+    /// One unit on.
+    pub fn step(&mut self) -> Result<(), Error> {
+        self.t += 1;
+        Ok(())
+    }
+    /// One unit on.
+    pub fn step_with(&mut self, _: f64) -> Result<(), Error> {
+        self.step()
+    }
+    /// Where it stands.
+    pub fn state(&self) -> SchedulerState {
+        SchedulerState { t: self.t }
+    }
+    /// Puts it there.
+    pub fn load_state(&mut self, state: &SchedulerState) -> Result<(), Error> {
+        self.t = state.t;
+        Ok(())
     }
 }

@@ -4,11 +4,10 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig, Relu};
-use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Tensor};
 use espalier::init::{Fan, Init, Nonlinearity};
 use espalier::nn::Sequential;
-use espalier::optim::Groups;
+use espalier::optim::{AdamW, Groups, Options};
 use espalier::parametrize::{Orthogonal, WeightNorm};
 use espalier::prune::{Amount, L1Unstructured};
 use espalier::schedule::Schedule;
@@ -85,21 +84,22 @@ fn parametrize() -> Outcome {
 fn group() -> Outcome {
     let net = Parametrized::new(model());
     // [group]
-    let adamw = |decay| AdamWConfig::new().with_weight_decay(decay).build();
-    let mut optim = Groups::new("weights", adamw(0.01), 1e-3)
-        .group("biases", "*.bias", adamw(0.0), 2e-3)?
+    let optim = Groups::new(AdamW::new().with_rate(1e-3))
+        .group("biases", "*.bias", Options::new().rate(2e-3).decay(0.0))?
         .build(&net)?;
     print!("{optim}"); // who landed where
     // [/group]
     assert_eq!(optim.rates().len(), 2);
+    let groups = Groups::new(AdamW::new().with_rate(2e-3));
     // [schedule]
     let schedule = Schedule::multi_step(&[30, 80], 0.1)?;
-    for epoch in 0..90 {
-        optim.schedule(&schedule, epoch);
+    let mut optim = groups.schedule(schedule).build(&net)?;
+    for _epoch in 0..90 {
         // net = optim.step(net, grads);
+        optim.end_epoch()?;
     }
     // [/schedule]
-    assert!((optim.rates()[1].1 - 2e-5).abs() < 1e-12);
+    assert!((optim.rates()[0].1 - 2e-5).abs() < 1e-12);
     Ok(())
 }
 

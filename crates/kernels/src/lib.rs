@@ -4,9 +4,11 @@
 //! training, a bare tensor and a checkpoint share the same arithmetic.
 
 mod dense;
+mod optim;
 mod real;
 mod select;
 
 pub use dense::{DenseError, inverse, orthonormal_columns};
+pub use optim::{AdamStep, SgdStep, adam, sgd};
 pub use real::Real;
 pub use select::{count_to_prune, prune_smallest};

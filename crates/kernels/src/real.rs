@@ -21,6 +21,15 @@ pub trait Real:
 
     /// Neither infinite nor NaN.
     fn finite(self) -> bool;
+
+    /// The nearest value of this type.
+    fn of(value: f64) -> Self;
+
+    /// The square root.
+    fn root(self) -> Self;
+
+    /// The greater of two numbers; the other one if one is NaN.
+    fn greater(self, other: Self) -> Self;
 }
 
 impl Real for f32 {
@@ -33,6 +42,18 @@ impl Real for f32 {
     fn finite(self) -> bool {
         self.is_finite()
     }
+
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    fn greater(self, other: Self) -> Self {
+        self.max(other)
+    }
 }
 
 impl Real for f64 {
@@ -44,5 +65,17 @@ impl Real for f64 {
 
     fn finite(self) -> bool {
         self.is_finite()
+    }
+
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    fn greater(self, other: Self) -> Self {
+        self.max(other)
     }
 }

@@ -1,6 +1,17 @@
 """The golden files, one function a topic; `TOPICS` lists them by file name."""
 
-from . import chain, errors, orthogonal, pruning, schedule, symmetric, tie, trajectory, weight_norm
+from . import (
+    chain,
+    errors,
+    optim,
+    orthogonal,
+    pruning,
+    schedule,
+    symmetric,
+    tie,
+    trajectory,
+    weight_norm,
+)
 
 TOPICS = {
     "weight_norm": weight_norm.build,
@@ -12,5 +23,6 @@ TOPICS = {
     "tie": tie.build,
     "trajectory": trajectory.build,
     "multistep": schedule.build,
+    "optim": optim.build,
     "errors": errors.build,
 }

@@ -7,6 +7,7 @@ mod errors;
 mod gradcheck;
 mod life;
 mod multistep;
+mod optim;
 mod orthogonal;
 mod properties;
 mod prune;

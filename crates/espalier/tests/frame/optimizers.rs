@@ -10,7 +10,7 @@ use burn::optim::{
 use burn::tensor::Tensor;
 use espalier::Parametrized;
 use espalier::nn::Sequential;
-use espalier::optim::Groups;
+use espalier::optim::{Groups, Options, Sgd};
 use espalier::parametrize::{Orthogonal, Own, Symmetric, WeightNorm};
 use espalier::prune::{Amount, L1Unstructured};
 use espalier::state::StateDict;
@@ -112,9 +112,8 @@ fn optimizer_state_survives_registering_and_removing() {
 fn new_originals_join_the_group_of_the_parameter_they_replace() {
     for still in ["3.weight", "5.weight"] {
         let mut net = wrapped(10);
-        let sgd = || SgdConfig::new().build();
-        let mut optim = Groups::new("rest", sgd(), 0.1)
-            .group("still", still, sgd(), 0.0)
+        let mut optim = Groups::new(Sgd::new().with_rate(0.1))
+            .group("still", still, Options::new().rate(0.0))
             .unwrap()
             .build(&net)
             .unwrap();

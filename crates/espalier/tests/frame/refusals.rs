@@ -5,7 +5,7 @@ use burn::nn::LinearConfig;
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor};
 use espalier::nn::{ModuleList, ParameterList, Sequential};
-use espalier::optim::Groups;
+use espalier::optim::{Groups, Options, Sgd};
 use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
 use espalier::prune::{Amount, L1Unstructured};
 use espalier::schedule::Schedule;
@@ -111,17 +111,17 @@ fn each_refusal_says_what_and_how_to_mend() {
 #[test]
 fn groups_that_overlap_or_match_nothing_are_errors() {
     let net = wrapped(31);
-    let sgd = || SgdConfig::new().build();
-    let overlap = Groups::new("rest", sgd(), 0.1)
-        .group("first", "*.bias", sgd(), 0.1)
-        .and_then(|g| g.group("linears", Selector::layer("Linear"), sgd(), 0.1))
+    let sgd = Sgd::new().with_rate(0.1);
+    let overlap = Groups::new(sgd.clone())
+        .group("first", "*.bias", Options::new())
+        .and_then(|g| g.group("linears", Selector::layer("Linear"), Options::new()))
         .and_then(|g| g.build(&net));
     assert_eq!(
         overlap.unwrap_err().to_string(),
         "`0.bias` is in group `first` and in group `linears`; a parameter has one group"
     );
-    let empty = Groups::new("rest", sgd(), 0.1)
-        .group("norms", Selector::layer("LayerNorm"), sgd(), 0.1)
+    let empty = Groups::new(sgd.clone())
+        .group("norms", Selector::layer("LayerNorm"), Options::new())
         .and_then(|g| g.build(&net));
     assert_eq!(
         empty.unwrap_err().to_string(),
@@ -178,9 +178,9 @@ fn lists_answer_with_typed_errors() {
 
 #[test]
 fn a_group_of_buffers_only_is_an_error() {
-    let sgd = || SgdConfig::new().build();
-    let stats = Groups::new("rest", sgd(), 0.1)
-        .group("stats", "1.running_*", sgd(), 0.0)
+    let sgd = Sgd::new().with_rate(0.1);
+    let stats = Groups::new(sgd.clone())
+        .group("stats", "1.running_*", Options::new().rate(0.0))
         .and_then(|groups| groups.build(&wrapped(32)));
     assert!(stats.unwrap_err().to_string().starts_with("`1.running_mean` is a running statistic"));
 }
@@ -189,20 +189,24 @@ fn a_group_of_buffers_only_is_an_error() {
 fn tied_paths_are_one_parameter_to_groups() {
     let mut net = wrapped(33);
     net.tie("3.bias", "0.bias").unwrap();
-    let sgd = || SgdConfig::new().build();
-    let two = Groups::new("rest", sgd(), 0.1)
-        .group("a", "0.bias", sgd(), 0.1)
-        .and_then(|groups| groups.group("b", "3.bias", sgd(), 0.0))
+    let sgd = Sgd::new().with_rate(0.1);
+    let two = Groups::new(sgd.clone())
+        .group("a", "0.bias", Options::new())
+        .and_then(|groups| groups.group("b", "3.bias", Options::new().rate(0.0)))
         .and_then(|groups| groups.build(&net));
     assert_eq!(
         two.unwrap_err().to_string(),
         "`3.bias` is in group `a` and in group `b`; a parameter has one group"
     );
-    let alias = Groups::new("rest", sgd(), 0.1)
-        .group("a", "3.bias", sgd(), 0.5)
+    let alias = Groups::new(sgd.clone())
+        .group("a", "3.bias", Options::new().rate(0.5))
         .and_then(|groups| groups.build(&net))
         .unwrap();
-    assert!(alias.to_string().ends_with("a (rate 0.5): 0.bias\n"), "{alias}");
+    let text = alias.to_string();
+    assert!(
+        text.ends_with("a (SGD): rate 0.5, decay 0, 1 tensor, 8 elements\n  0.bias [8]\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{Adam, AdamConfig, AdamW, AdamWConfig, Sgd, SgdConfig};
 use espalier::nn::Sequential;
-use espalier::optim::{GroupedOptimizer, Groups};
+use espalier::optim::{Adam, AdamW, GroupedOptimizer, Groups, Sgd};
 use espalier::schedule::Schedule;
 use espalier::{Error, Parametrized, Selector};
 
@@ -17,20 +14,26 @@ use crate::spec::{self, AdamOptions, Optimizer, Recipe, ScheduleUnit, SgdOptions
 /// The optimizer of a run with its schedule.
 pub(crate) struct Grouped {
     pub(crate) optimizer: GroupedOptimizer,
-    schedule: Schedule,
-    unit: ScheduleUnit,
     /// Groups that have parameters.
     used: Vec<String>,
+    /// Whether a step has been taken.
+    begun: bool,
 }
 
 impl Grouped {
-    /// Sets the rates for the step to come.
-    pub(crate) fn schedule(&mut self, steps_done: usize, epochs_done: usize) {
-        let time = match self.unit {
-            ScheduleUnit::Epoch => epochs_done,
-            ScheduleUnit::Step => steps_done,
-        };
-        self.optimizer.schedule(&self.schedule, time);
+    /// Moves the schedule on to the step to come, which may be the first of its epoch.
+    ///
+    /// # Errors
+    ///
+    /// If the schedule is past its end.
+    pub(crate) fn begin_step(&mut self, first_of_epoch: bool) -> Result<(), Error> {
+        if std::mem::replace(&mut self.begun, true) {
+            self.optimizer.end_step()?;
+            if first_of_epoch {
+                self.optimizer.end_epoch()?;
+            }
+        }
+        Ok(())
     }
 
     /// The present rates by group.
@@ -92,7 +95,8 @@ pub(crate) fn build(
         };
         groups = add(groups, label, select, &group.value.optimizer)?;
     }
-    let optimizer = match groups.build(net) {
+    let (schedule, text) = schedule(&recipe.schedule.value)?;
+    let optimizer = match groups.schedule(schedule).build(net) {
         Ok(optimizer) => optimizer,
         // Reported above.
         Err(Error::TwoGroups { .. }) => return Ok(None),
@@ -121,9 +125,8 @@ pub(crate) fn build(
     }
     describe(DEFAULT, &recipe.optimizer.optimizer.value, None);
 
-    let (schedule, unit, text) = schedule(&recipe.schedule.value)?;
     log.push(format!("schedule: {text}"));
-    Ok(Some(Grouped { optimizer, schedule, unit, used }))
+    Ok(Some(Grouped { optimizer, used, begun: false }))
 }
 
 /// The group of what no group selects.
@@ -147,9 +150,9 @@ fn labels(recipe: &Recipe) -> Vec<String> {
 
 fn first(optimizer: &Optimizer) -> Groups {
     match optimizer {
-        Optimizer::AdamW(options) => Groups::new(DEFAULT, adamw(options), options.lr),
-        Optimizer::Adam(options) => Groups::new(DEFAULT, adam(options), options.lr),
-        Optimizer::Sgd(options) => Groups::new(DEFAULT, sgd(options), options.lr),
+        Optimizer::AdamW(options) => Groups::new(adamw(options)),
+        Optimizer::Adam(options) => Groups::new(adam(options)),
+        Optimizer::Sgd(options) => Groups::new(sgd(options)),
     }
 }
 
@@ -160,41 +163,35 @@ fn add(
     optimizer: &Optimizer,
 ) -> Result<Groups, Error> {
     match optimizer {
-        Optimizer::AdamW(options) => groups.group(label, select, adamw(options), options.lr),
-        Optimizer::Adam(options) => groups.group(label, select, adam(options), options.lr),
-        Optimizer::Sgd(options) => groups.group(label, select, sgd(options), options.lr),
+        Optimizer::AdamW(options) => groups.group_with(label, select, adamw(options)),
+        Optimizer::Adam(options) => groups.group_with(label, select, adam(options)),
+        Optimizer::Sgd(options) => groups.group_with(label, select, sgd(options)),
     }
 }
 
 fn adamw(options: &AdamOptions) -> AdamW {
-    AdamWConfig::new()
-        .with_beta_1(options.betas[0] as f32)
-        .with_beta_2(options.betas[1] as f32)
-        .with_epsilon(options.eps as f32)
-        .with_weight_decay(options.weight_decay as f32)
-        .build()
+    AdamW::new()
+        .with_rate(options.lr)
+        .with_betas(options.betas)
+        .with_epsilon(options.eps)
+        .with_decay(options.weight_decay)
 }
 
 fn adam(options: &AdamOptions) -> Adam {
-    AdamConfig::new()
-        .with_beta_1(options.betas[0] as f32)
-        .with_beta_2(options.betas[1] as f32)
-        .with_epsilon(options.eps as f32)
-        .with_weight_decay(decay(options.weight_decay))
-        .build()
+    Adam::new()
+        .with_rate(options.lr)
+        .with_betas(options.betas)
+        .with_epsilon(options.eps)
+        .with_decay(options.weight_decay)
 }
 
 fn sgd(options: &SgdOptions) -> Sgd {
-    let momentum = (options.momentum > 0.0).then_some(MomentumConfig {
-        momentum: options.momentum,
-        dampening: options.dampening,
-        nesterov: options.nesterov,
-    });
-    SgdConfig::new().with_weight_decay(decay(options.weight_decay)).with_momentum(momentum).build()
-}
-
-fn decay(penalty: f64) -> Option<WeightDecayConfig> {
-    (penalty > 0.0).then(|| WeightDecayConfig::new(penalty as f32))
+    Sgd::new()
+        .with_rate(options.lr)
+        .with_momentum(options.momentum)
+        .with_dampening(options.dampening)
+        .with_nesterov(options.nesterov)
+        .with_decay(options.weight_decay)
 }
 
 fn rate_and_decay(optimizer: &Optimizer) -> (f64, f64) {
@@ -204,20 +201,19 @@ fn rate_and_decay(optimizer: &Optimizer) -> (f64, f64) {
     }
 }
 
-/// The library's schedule, what it counts, and both in words.
-fn schedule(spec: &spec::Schedule) -> Result<(Schedule, ScheduleUnit, String), Error> {
+/// The library's schedule, and what it does in words.
+fn schedule(spec: &spec::Schedule) -> Result<(Schedule, String), Error> {
     Ok(match spec {
-        spec::Schedule::Constant => {
-            (Schedule::constant(), ScheduleUnit::Epoch, "constant rates".to_owned())
-        }
+        spec::Schedule::Constant => (Schedule::constant(), "constant rates".to_owned()),
         spec::Schedule::MultiStep { milestones, gamma, unit } => {
-            let counted = match unit {
-                ScheduleUnit::Epoch => "epochs",
-                ScheduleUnit::Step => "steps",
+            let schedule = Schedule::multi_step(milestones, *gamma)?;
+            let (schedule, counted) = match unit {
+                ScheduleUnit::Epoch => (schedule.per_epoch(), "epochs"),
+                ScheduleUnit::Step => (schedule.per_step(), "steps"),
             };
             let times: Vec<String> = milestones.iter().map(ToString::to_string).collect();
             let text = format!("rates times {gamma} after {} {counted}", times.join(", "));
-            (Schedule::multi_step(milestones, *gamma)?, *unit, text)
+            (schedule, text)
         }
     })
 }

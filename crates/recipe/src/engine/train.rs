@@ -127,7 +127,7 @@ impl Prepared {
             let count = places.len();
             let batch = images.batch(places, &self.device);
             let step = done + index + 1;
-            self.groups.schedule(step - 1, epoch);
+            self.groups.begin_step(index == 0)?;
             if self.draws {
                 self.device.seed(step_seed(self.seed, step));
             }

@@ -1,0 +1,71 @@
+"""The peer's side of the benchmarks: PyTorch on the CPU.
+
+Reads lines `CASE ITERATIONS`, runs the case that often and prints the seconds of one iteration.
+"""
+
+import sys
+import time
+
+import torch
+
+torch.manual_seed(0)
+
+
+def step(widths, batch, fused, activation=torch.nn.ReLU):
+    layers = []
+    for i, (a, b) in enumerate(zip(widths, widths[1:])):
+        layers.append(torch.nn.Linear(a, b))
+        if i + 2 < len(widths):
+            layers.append(activation())
+    net = torch.nn.Sequential(*layers)
+    optim = torch.optim.AdamW(net.parameters(), fused=True if fused else None)
+    x, y = torch.randn(batch, widths[0]), torch.randn(batch, widths[-1])
+
+    def run():
+        optim.zero_grad()
+        torch.nn.functional.mse_loss(net(x), y).backward()
+        optim.step()
+
+    return run
+
+
+def optimizer(kind, shapes, fused):
+    params = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    for p in params:
+        p.grad = torch.randn_like(p)
+    options = {"fused": True} if fused else {}
+    optim = {
+        "sgd": lambda: torch.optim.SGD(params, lr=1e-3, momentum=0.9, **options),
+        "adam": lambda: torch.optim.Adam(params, lr=1e-3, **options),
+        "adamw": lambda: torch.optim.AdamW(params, lr=1e-3, **options),
+    }[kind]()
+    return optim.step
+
+
+BIG = [(1024, 4096), (4096,), (4096, 1024), (1024,)]
+NETS = {
+    "784-512-512-10": ([784, 512, 512, 10], 128),
+    "32-32-32-8": ([32, 32, 32, 8], 16),
+    "1024-4096-1024": ([1024, 4096, 1024], 256),
+}
+made = {}
+
+
+def case(name):
+    kind, which, mode = name.split("/")
+    if kind == "step":
+        widths, batch = NETS[which]
+        return step(widths, batch, mode == "fused")
+    return optimizer(which, BIG, mode == "fused")
+
+
+print("PyTorch", torch.__version__.split("+")[0], flush=True)
+for line in sys.stdin:
+    name, iterations = line.split()
+    if name not in made:
+        made[name] = case(name)
+    run, iterations = made[name], int(iterations)
+    start = time.perf_counter()
+    for _ in range(iterations):
+        run()
+    print((time.perf_counter() - start) / max(iterations, 1), flush=True)

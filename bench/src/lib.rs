@@ -1,0 +1,12 @@
+//! Times a piece of work against a peer, in turns.
+//!
+//! Machines are noisy: what is reported is the ratio of medians of turns that were taken one after
+//! the other in one process tree.
+
+mod peer;
+mod table;
+mod turns;
+
+pub use peer::Peer;
+pub use table::{Row, Table};
+pub use turns::{Timed, median, turns};

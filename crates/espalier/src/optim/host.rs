@@ -1,0 +1,73 @@
+//! Tensors as slices, where that costs nothing.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// Whether all arithmetic on these tensors can be done on slices: they are in the host's memory and
+/// of one float type that the kernels know.
+pub(super) fn as_slices<const D: usize>(tensors: &[&Tensor<D>]) -> Option<DType> {
+    let dtype = tensors.first()?.dtype();
+    let host = matches!(dtype, DType::F32 | DType::F64)
+        && tensors.iter().all(|tensor| tensor.dtype() == dtype && is_host(&tensor.device()));
+    host.then_some(dtype)
+}
+
+#[cfg(feature = "flex")]
+fn is_host(device: &Device) -> bool {
+    use std::sync::LazyLock;
+    static FLEX: LazyLock<Device> = LazyLock::new(Device::flex);
+    *device == *FLEX
+}
+
+#[cfg(not(feature = "flex"))]
+fn is_host(_: &Device) -> bool {
+    false
+}
+
+/// A tensor taken apart. Not a copy if nothing else holds its storage.
+pub(super) struct Taken<const D: usize> {
+    data: TensorData,
+    device: Device,
+    dtype: DType,
+}
+
+impl<const D: usize> Taken<D> {
+    pub(super) fn of(tensor: Tensor<D>) -> Self {
+        let (device, dtype) = (tensor.device(), tensor.dtype());
+        Self { data: tensor.into_data(), device, dtype }
+    }
+
+    /// Zeros of the same shape.
+    pub(super) fn zeros(&self) -> Self {
+        let data = TensorData::zeros::<f32, _>(self.data.shape().clone());
+        Self {
+            data: data.convert_dtype(self.dtype),
+            device: self.device.clone(),
+            dtype: self.dtype,
+        }
+    }
+
+    pub(super) fn slice<T: burn::tensor::Element>(&mut self) -> &mut [T] {
+        match self.data.as_mut_slice() {
+            Ok(slice) => slice,
+            Err(error) => unreachable!("the type was asked for: {error}"),
+        }
+    }
+
+    pub(super) fn into_tensor(self) -> Tensor<D> {
+        Tensor::from_data(self.data, (&self.device, self.dtype))
+    }
+}
+
+/// Runs `$body` with `$T` the Rust type of a dtype that `as_slices` gave.
+macro_rules! with_real {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        if $dtype == burn::tensor::DType::F64 {
+            type $T = f64;
+            $body
+        } else {
+            type $T = f32;
+            $body
+        }
+    };
+}
+pub(super) use with_real;
