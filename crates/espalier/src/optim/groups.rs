@@ -301,6 +301,7 @@ impl Groups {
             let paths: Vec<String> = part.members.iter().map(|(path, _)| path.clone()).collect();
             optimizer = Some(group.optimizer.add(hyper.clone(), optimizer, net.group_of(&paths)));
             built.push(BuiltGroup {
+                group: group.name.clone(),
                 name: part.name,
                 start: group.optimizer.values(),
                 factors: part.factors,
@@ -485,6 +486,8 @@ impl fmt::Debug for Groups {
 
 #[derive(Debug)]
 struct BuiltGroup {
+    /// The name of the group that this is, or is a part of.
+    group: String,
     name: String,
     start: Values,
     factors: Factors,
@@ -583,30 +586,31 @@ impl GroupedOptimizer {
     ///
     /// [`Error::NoGroup`] if there is none of this name.
     pub fn start(&self, group: &str) -> Result<Values, Error> {
-        match self.groups.iter().find(|known| known.name == group) {
+        match self.groups.iter().find(|known| known.group == group) {
             Some(group) => Ok(group.start),
             None => Err(self.unknown(group)),
         }
     }
 
-    /// Sets the values that a group starts from; schedules and multipliers apply on top.
+    /// Sets the values that a group starts from, all parts of it; schedules and multipliers apply
+    /// on top.
     ///
     /// # Errors
     ///
     /// [`Error::NoGroup`] if there is none of this name.
     pub fn set_start(&mut self, group: &str, start: Values) -> Result<(), Error> {
-        match self.groups.iter_mut().find(|known| known.name == group) {
-            Some(group) => {
-                group.start = start;
-                group.refresh();
-                Ok(())
-            }
-            None => Err(self.unknown(group)),
+        self.start(group)?;
+        for part in self.groups.iter_mut().filter(|part| part.group == group) {
+            part.start = start;
+            part.refresh();
         }
+        Ok(())
     }
 
     fn unknown(&self, group: &str) -> Error {
-        no_group(group, self.groups.iter().map(|group| group.name.as_str()))
+        let mut known: Vec<&str> = self.groups.iter().map(|part| part.group.as_str()).collect();
+        known.dedup();
+        no_group(group, known.into_iter())
     }
 
     /// Where the schedules stand.
