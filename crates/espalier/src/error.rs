@@ -1,5 +1,6 @@
 //! What can go wrong, with the path, what was expected, what was found, and the mend.
 
+use crate::init::InitError;
 use crate::nn::LayerError;
 use crate::parametrize::RuleError;
 use crate::state::LoadReport;
@@ -105,6 +106,22 @@ pub enum Error {
         /// How many originals it has.
         originals: usize,
     },
+    /// A path that is no layer of the module.
+    #[error("there is no layer `{path}`{}", nearest_text(nearest))]
+    NoLayer {
+        /// The path as given.
+        path: String,
+        /// The layers most like it, best first.
+        nearest: Vec<String>,
+    },
+    /// Untying what is tied to nothing.
+    #[error("`{path}` is not tied to another parameter{}", tied_to_it(aliases))]
+    NotTied {
+        /// The parameter or layer.
+        path: String,
+        /// What is tied to it.
+        aliases: Vec<String>,
+    },
     /// A tie that cannot be made.
     #[error("cannot tie `{target}` to `{to}`: {reason}")]
     Tie {
@@ -167,7 +184,7 @@ pub enum Error {
     },
     /// A state dict that does not fit the module.
     #[error(transparent)]
-    Load(#[from] LoadReport),
+    Load(Box<LoadReport>),
     /// Saved slots that cannot be rebuilt.
     #[error("the saved parametrizations cannot be rebuilt: {reason}")]
     ExtraState {
@@ -186,7 +203,7 @@ pub enum Error {
         /// The parameter.
         path: String,
         /// What does not fit.
-        reason: String,
+        reason: InitError,
     },
     /// A schedule with impossible options.
     #[error("{schedule}: {reason}")]
@@ -196,6 +213,12 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl From<LoadReport> for Error {
+    fn from(report: LoadReport) -> Self {
+        Self::Load(Box::new(report))
+    }
 }
 
 /// Why two paths cannot be tied.
@@ -208,6 +231,18 @@ pub enum TieError {
     /// The alias has a parametrization or mask of its own.
     #[error("the first is parametrized or pruned; remove that, then tie")]
     Slotted,
+    /// Layers that do not have the same parameters.
+    #[error("the layers differ: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Layers {
+        /// Everything that does not fit, in the order of the parameters.
+        faults: Vec<LayerFault>,
+    },
+    /// A layer that cannot be saved alone.
+    #[error(
+        "the first is the transpose of a parametrized or pruned parameter of another layer, for \
+         which a state dict has no name; untie it, then save the layer"
+    )]
+    TransposedAlone,
     /// The shapes differ.
     #[error("shapes {target:?} and {to:?} differ (in PyTorch's layout, output features first)")]
     Shape {
@@ -215,6 +250,40 @@ pub enum TieError {
         target: Vec<usize>,
         /// Shape of the path to share.
         to: Vec<usize>,
+    },
+}
+
+/// What keeps one parameter of a layer from being tied to the same one of another layer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerFault {
+    /// Only the layer to share has it.
+    #[error("the first has no `{name}`")]
+    Missing {
+        /// The parameter's name in the layer.
+        name: String,
+    },
+    /// Only the layer that would share has it.
+    #[error("the second has no `{name}`")]
+    Extra {
+        /// The parameter's name in the layer.
+        name: String,
+    },
+    /// The shapes differ.
+    #[error("`{name}` has shape {target:?} in the first and {to:?} in the second")]
+    Shape {
+        /// The parameter's name in the layers.
+        name: String,
+        /// The shape in the layer that would share, in PyTorch's layout.
+        target: Vec<usize>,
+        /// The shape in the layer to share.
+        to: Vec<usize>,
+    },
+    /// It has a parametrization, a mask or a tie of its own.
+    #[error("`{name}` of the first is parametrized, pruned or tied already; remove that, then tie")]
+    Slotted {
+        /// The parameter's name in the layer.
+        name: String,
     },
 }
 
@@ -236,6 +305,17 @@ pub enum AmountError {
         /// Units there are.
         available: usize,
     },
+}
+
+/// `; a, b are tied to it`, or nothing.
+fn tied_to_it(aliases: &[String]) -> String {
+    match aliases {
+        [] => String::new(),
+        aliases => {
+            let quoted: Vec<String> = aliases.iter().map(|path| format!("`{path}`")).collect();
+            format!("; tied to it: {}, to be untied there", quoted.join(", "))
+        }
+    }
 }
 
 /// `; did you mean a, b?`, or nothing.

@@ -26,7 +26,7 @@ pub mod state;
 mod tree;
 
 pub use erase::{AnyModule, AnyTensor};
-pub use error::{Error, TieError};
+pub use error::{Error, LayerFault, TieError};
 pub use frame::{Leave, Parametrizations, Parametrized};
 pub use select::{IntoSelector, Selection, Selector};
 pub use tree::{Buffer, Kind, Layout, ParamInfo, ParameterTree};

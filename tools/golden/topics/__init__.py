@@ -3,6 +3,7 @@
 from . import (
     chain,
     errors,
+    init,
     optim,
     orthogonal,
     pruning,
@@ -23,6 +24,7 @@ TOPICS = {
     "tie": tie.build,
     "trajectory": trajectory.build,
     "multistep": schedule.build,
+    "init": init.build,
     "optim": optim.build,
     "errors": errors.build,
 }

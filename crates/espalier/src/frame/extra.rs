@@ -27,7 +27,7 @@ struct Extra {
     slots: Vec<SavedSlot>,
 }
 
-#[derive(PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedSlot {
     path: String,
@@ -41,7 +41,7 @@ struct SavedSlot {
     tie: Option<SavedTie>,
 }
 
-#[derive(PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedLink {
     rule: String,
@@ -49,7 +49,7 @@ struct SavedLink {
     options: Value,
 }
 
-#[derive(PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedTie {
     to: String,
@@ -99,6 +99,55 @@ pub(super) fn describe<M: Module>(net: &Parametrized<M>) -> String {
     };
     let extra = Extra { version: VERSION, slots: net.slots.iter().map(saved).collect() };
     serde_json::to_string(&extra).unwrap_or_default()
+}
+
+/// A tie that a description tells of.
+pub(crate) struct DescribedTie {
+    /// The tied path, as the wrapper names it.
+    pub(crate) path: String,
+    /// The path it is tied to.
+    pub(crate) to: String,
+    /// Whether the last two dimensions are swapped in Burn's layout.
+    pub(crate) transposed: bool,
+}
+
+/// The ties in a description, in path order; none if it is not one.
+pub(crate) fn ties_in(description: &str) -> Vec<DescribedTie> {
+    let slots = serde_json::from_str::<Extra>(description).map(|extra| extra.slots);
+    let tie = |slot: SavedSlot| {
+        let SavedTie { to, transposed } = slot.tie?;
+        Some(DescribedTie { path: slot.path, to, transposed })
+    };
+    slots.unwrap_or_default().into_iter().filter_map(tie).collect()
+}
+
+/// The part of a description that is about `layer`, with paths as in the layer; none if nothing is.
+///
+/// What the layer shares with the rest of the module becomes its own.
+pub(crate) fn restrict(description: &str, layer: &str) -> Option<String> {
+    let Extra { version, slots } = serde_json::from_str(description).ok()?;
+    let within = |path: &str| {
+        path.strip_prefix(layer).and_then(|rest| rest.strip_prefix('.')).map(str::to_owned)
+    };
+    let mut own = Vec::new();
+    for slot in &slots {
+        let Some(path) = within(&slot.path) else { continue };
+        let mut slot = slot.clone();
+        if let Some(tie) = &mut slot.tie {
+            match within(&tie.to) {
+                Some(to) => tie.to = to,
+                None => match slots.iter().find(|other| other.path == tie.to) {
+                    Some(source) => slot = source.clone(),
+                    None => continue,
+                },
+            }
+        }
+        own.push(SavedSlot { path, ..slot });
+    }
+    if own.is_empty() {
+        return None;
+    }
+    serde_json::to_string(&Extra { version, slots: own }).ok()
 }
 
 /// The description in a burnpack file, empty if it has none.

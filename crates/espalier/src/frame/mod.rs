@@ -2,6 +2,7 @@
 
 mod access;
 mod extra;
+mod init;
 mod module;
 mod prune;
 mod register;
@@ -14,7 +15,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
-pub(crate) use extra::NAME as EXTRA_STATE;
+pub(crate) use extra::{NAME as EXTRA_STATE, restrict, ties_in};
 pub use register::{Leave, Parametrizations};
 pub(crate) use slot::SCALAR_LAYER;
 

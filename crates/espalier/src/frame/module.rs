@@ -22,18 +22,25 @@ struct Through<'a, V, S> {
     walk: Walk,
 }
 
+impl<V, S: std::ops::Deref<Target = BTreeMap<String, Slot>>> Through<'_, V, S> {
+    /// Whether the name is replaced by those of originals. That of a tied path is passed on with
+    /// nothing in it, so that a visitor can tell where it stands and whose it is.
+    fn is_replaced(&self, name: &str) -> bool {
+        matches!(self.slots.get(&self.walk.path_with(name)), Some(Slot::Computed(_)))
+    }
+}
+
 macro_rules! pass_names {
-    ($slots:ident) => {
+    () => {
         fn enter_module(&mut self, name: &str, container: &str) {
-            // The name of a slotted parameter is replaced by those of its originals.
-            if !self.$slots.contains_key(&self.walk.path_with(name)) {
+            if !self.is_replaced(name) {
                 self.inner.enter_module(name, container);
             }
             self.walk.enter(name, container);
         }
         fn exit_module(&mut self, name: &str, container: &str) {
             self.walk.exit();
-            if !self.$slots.contains_key(&self.walk.path_with(name)) {
+            if !self.is_replaced(name) {
                 self.inner.exit_module(name, container);
             }
         }
@@ -45,7 +52,7 @@ fn leaf(path: &str) -> &str {
 }
 
 impl<V: ModuleVisitor> ModuleVisitor for Through<'_, V, &BTreeMap<String, Slot>> {
-    pass_names!(slots);
+    pass_names!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.walk.path();
         match self.slots.get(&path) {
@@ -66,7 +73,7 @@ impl<V: ModuleVisitor> ModuleVisitor for Through<'_, V, &BTreeMap<String, Slot>>
 }
 
 impl<V: ModuleMapper> ModuleMapper for Through<'_, V, &mut BTreeMap<String, Slot>> {
-    pass_names!(slots);
+    pass_names!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.walk.path();
         match self.slots.get_mut(&path) {

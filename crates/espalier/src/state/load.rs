@@ -1,0 +1,319 @@
+//! A state dict's tensors, into a map of the module.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use espalier_checkpoint::{Dtype, NamedTensor};
+
+use super::alias::{Aliases, renamed};
+use super::layer::{in_layer, scoped_descriptions};
+use super::report::{LoadReport, Mismatch, ValueFault};
+use super::walk::{Entered, TorchWalk, follow_walk};
+use super::{StateDict, Strict};
+use crate::error::Error;
+use crate::tree::contiguous;
+
+/// What a tensor of the module takes.
+#[derive(Clone, Copy)]
+enum Target {
+    Float,
+    Int(DType),
+    Bool,
+}
+
+struct Want {
+    /// In PyTorch's layout.
+    shape: Vec<usize>,
+    target: Target,
+}
+
+/// What the module asks for.
+#[derive(Default)]
+pub(super) struct Wanted {
+    pub(super) walk: TorchWalk,
+    found: BTreeMap<String, Want>,
+    tensors: Vec<(Entered, usize)>,
+}
+
+impl Wanted {
+    pub(super) fn by<M: Module>(module: &M) -> Self {
+        let mut wanted = Self::default();
+        module.visit(&mut wanted);
+        wanted
+    }
+
+    pub(super) fn aliases(&self) -> Aliases {
+        Aliases::of(&self.walk, &self.tensors)
+    }
+
+    /// PyTorch's and Burn's names, in visit order.
+    pub(super) fn paths(&self) -> Vec<(String, String)> {
+        self.tensors.iter().map(|(at, _)| (at.torch.clone(), at.burn.clone())).collect()
+    }
+
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        self.found.keys().map(String::as_str).collect()
+    }
+
+    fn push(&mut self, shape: &[usize], target: Target) {
+        let torch = self.walk.layout(shape.len()).torch_shape(shape);
+        let want = Want { shape: self.walk.saved_shape(&torch), target };
+        if self.found.insert(self.walk.name(), want).is_none() {
+            self.tensors.push((self.walk.here(), shape.len()));
+        }
+    }
+}
+
+impl ModuleVisitor for Wanted {
+    follow_walk!();
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.push(&param.lazy_shape().to_vec(), Target::Float);
+    }
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        if !self.walk.note_wrapper(param) {
+            self.push(&param.lazy_shape().to_vec(), Target::Int(param.val().dtype()));
+        }
+    }
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.push(&param.lazy_shape().to_vec(), Target::Bool);
+    }
+}
+
+/// The tensor of a state dict for each of the module's, in the layout that PyTorch would save it in
+/// under the module's name.
+type Sources<'a> = BTreeMap<&'a str, Cow<'a, NamedTensor>>;
+
+impl StateDict {
+    /// Which of these tensors go where, and all that keeps them from it.
+    ///
+    /// Only what lies in `layer` counts; the names are those of the whole module.
+    fn match_up<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        aliases: &'a Aliases,
+        layer: &str,
+        strict: Strict,
+    ) -> (Sources<'a>, LoadReport) {
+        let (mut sources, mut report) = (Sources::new(), LoadReport::default());
+        let mut known = BTreeSet::new();
+        for (name, want) in &wanted.found {
+            let mut names = aliases.names_of(name);
+            names.retain(|(name, _)| in_layer(name, layer));
+            let Some(&(first, _)) = names.first() else { continue };
+            known.extend(names.iter().map(|(name, _)| *name));
+            let mut present = false;
+            let mut source: Option<(&str, Cow<'a, NamedTensor>)> = None;
+            for (called, swapped) in names {
+                let Some(tensor) = self.0.get(called) else { continue };
+                present = true;
+                let mut expected = want.shape.clone();
+                if let (true, [.., rows, columns]) = (swapped, expected.as_mut_slice()) {
+                    std::mem::swap(rows, columns);
+                }
+                if tensor.shape() != expected {
+                    let (name, found) = (called.to_owned(), tensor.shape().to_vec());
+                    report.mismatched.push(Mismatch { name, expected, found });
+                    continue;
+                }
+                let turned = match swapped.then(|| renamed(tensor, called, true)).flatten() {
+                    Some(turned) => Cow::Owned(turned),
+                    None => Cow::Borrowed(tensor),
+                };
+                match &source {
+                    None => source = Some((called, turned)),
+                    Some((to, source)) if strict == Strict::Yes && !same(source, &turned) => {
+                        let (name, to) = (called.to_owned(), (*to).to_owned());
+                        report.values.push(ValueFault::Untied { name, to });
+                    }
+                    Some(_) => {}
+                }
+            }
+            if let Some((called, source)) = source {
+                if let Target::Int(dtype) = want.target
+                    && let Some(value) = unfit(&source, dtype)
+                {
+                    let (name, dtype) = (called.to_owned(), format!("{dtype:?}"));
+                    report.values.push(ValueFault::OutOfRange { name, dtype, value });
+                }
+                sources.insert(name, source);
+            } else if !present && strict == Strict::Yes {
+                report.missing.push(first.to_owned());
+            }
+        }
+        if strict == Strict::Yes {
+            report.unexpected = self
+                .0
+                .names()
+                .filter(|name| !known.contains(name) && !name.ends_with("num_batches_tracked"))
+                .map(str::to_owned)
+                .collect();
+        }
+        for (key, expected) in scoped_descriptions(&wanted.walk.wrappers, layer) {
+            match self.0.metadata.get(&key) {
+                Some(found) if *found != expected => report.rules.push((expected, found.clone())),
+                _ => {}
+            }
+        }
+        (sources, report)
+    }
+
+    pub(super) fn fits_layer(
+        &self,
+        wanted: &Wanted,
+        layer: &str,
+        strict: Strict,
+    ) -> Result<(), LoadReport> {
+        let (_, report) = self.match_up(wanted, &wanted.aliases(), layer, strict);
+        if report.is_empty() { Ok(()) } else { Err(report) }
+    }
+
+    /// `module` with what lies in `layer` (everything if empty) replaced by these tensors.
+    pub(super) fn load_layer<M: Module>(
+        &self,
+        module: M,
+        wanted: &Wanted,
+        layer: &str,
+        strict: Strict,
+    ) -> Result<M, Error> {
+        let aliases = wanted.aliases();
+        let (sources, report) = self.match_up(wanted, &aliases, layer, strict);
+        if !report.is_empty() {
+            return Err(report.into());
+        }
+        // Everything is read before anything is changed.
+        let mut values = BTreeMap::new();
+        for (name, source) in sources {
+            let data = match wanted.found[name].target {
+                Target::Int(_) => integers(&source)?,
+                _ => Some(TensorData::new(source.to_f64_vec()?, source.shape().to_vec())),
+            };
+            values.extend(data.map(|data| (name.to_owned(), data)));
+        }
+        Ok(module.map(&mut Load { walk: TorchWalk::default(), values }))
+    }
+}
+
+/// Whether two tensors of one shape have the same values, in whatever types.
+fn same(a: &NamedTensor, b: &NamedTensor) -> bool {
+    if a.dtype() == b.dtype() && a.bytes() == b.bytes() {
+        return true;
+    }
+    let (Ok(a), Ok(b)) = (a.values(), b.values()) else { return false };
+    a.zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+}
+
+/// The elements as whole numbers, exactly; floats are cut off towards zero.
+///
+/// None for one that is no number.
+fn whole(tensor: &NamedTensor) -> Result<Vec<Option<i128>>, espalier_checkpoint::Error> {
+    macro_rules! exact {
+        ($int:ty) => {
+            tensor
+                .bytes()
+                .chunks_exact(size_of::<$int>())
+                .map(|bytes| bytes.try_into().ok().map(<$int>::from_le_bytes).map(i128::from))
+                .collect()
+        };
+    }
+    Ok(match tensor.dtype() {
+        Dtype::I64 => exact!(i64),
+        Dtype::U64 => exact!(u64),
+        // Every other type is exact in f64.
+        _ => {
+            let whole = |value: f64| value.is_finite().then_some(value as i128);
+            tensor.values()?.map(whole).collect()
+        }
+    })
+}
+
+/// The first element that does not fit `dtype`, as text.
+fn unfit(tensor: &NamedTensor, dtype: DType) -> Option<String> {
+    let (low, high) = match dtype {
+        DType::I8 => (i8::MIN.into(), i8::MAX.into()),
+        DType::I16 => (i16::MIN.into(), i16::MAX.into()),
+        DType::I32 => (i32::MIN.into(), i32::MAX.into()),
+        DType::U8 => (0, u8::MAX.into()),
+        DType::U16 => (0, u16::MAX.into()),
+        DType::U32 => (0, u32::MAX.into()),
+        DType::U64 => (0, u64::MAX.into()),
+        _ => (i128::from(i64::MIN), i128::from(i64::MAX)),
+    };
+    // A type without values is an error of its own when it is read.
+    let values = whole(tensor).ok()?;
+    let unfit = |value: &Option<i128>| value.is_none_or(|value| value < low || value > high);
+    let text = |value: Option<i128>| value.map_or_else(|| "NaN".to_owned(), |v| v.to_string());
+    values.into_iter().find(unfit).map(text)
+}
+
+/// Whole numbers that are known to fit the module's type, for it to take.
+fn integers(tensor: &NamedTensor) -> Result<Option<TensorData>, espalier_checkpoint::Error> {
+    let shape = tensor.shape().to_vec();
+    let values = whole(tensor)?;
+    let signed: Option<Vec<i64>> =
+        values.iter().map(|value| value.and_then(|value| value.try_into().ok())).collect();
+    if let Some(signed) = signed {
+        return Ok(Some(TensorData::new(signed, shape)));
+    }
+    let unsigned: Option<Vec<u64>> =
+        values.iter().map(|value| value.and_then(|value| value.try_into().ok())).collect();
+    Ok(unsigned.map(|unsigned| TensorData::new(unsigned, shape)))
+}
+
+struct Load {
+    walk: TorchWalk,
+    values: BTreeMap<String, TensorData>,
+}
+
+impl Load {
+    /// The values for the tensor of `rank` being mapped, in PyTorch's layout.
+    fn data(&mut self, rank: usize) -> Option<TensorData> {
+        let mut data = self.values.remove(&self.walk.name())?;
+        // What is saved as a scalar is kept with all dimensions 1.
+        if data.shape().is_empty() {
+            let (bytes, dtype) = (data.as_bytes().to_vec(), data.dtype());
+            data = TensorData::from_bytes_vec(bytes, vec![1; rank], dtype);
+        }
+        Some(data)
+    }
+}
+
+impl ModuleMapper for Load {
+    follow_walk!();
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(data) = self.data(D) else {
+            return param;
+        };
+        let layout = self.walk.layout(D);
+        let require_grad = param.is_require_grad();
+        param.map(|old| {
+            let data = data.convert_dtype(old.dtype());
+            let new = Tensor::<D>::from_data(data, (&old.device(), old.dtype()));
+            let new = contiguous(layout.turn(new));
+            if require_grad { new.require_grad() } else { new }
+        })
+    }
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        let Some(data) = self.data(D) else {
+            return param;
+        };
+        param.map(|old| {
+            Tensor::from_data(data.convert_dtype(old.dtype()), (&old.device(), old.dtype()))
+        })
+    }
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        let Some(data) = self.data(D) else {
+            return param;
+        };
+        let layout = self.walk.layout(D);
+        param.map(|old| {
+            let kept: Vec<bool> = data.iter::<f64>().map(|value| value != 0.0).collect();
+            let data = TensorData::new(kept, data.shape().clone());
+            layout.turn(Tensor::from_data(data, &old.device()))
+        })
+    }
+}

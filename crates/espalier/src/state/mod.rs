@@ -1,0 +1,161 @@
+//! State dicts: a module's tensors under PyTorch's names, in PyTorch's layout.
+
+mod alias;
+mod layer;
+mod load;
+mod report;
+mod save;
+mod ties;
+mod walk;
+
+use std::path::Path;
+
+use burn::module::Module;
+use espalier_checkpoint::{self as checkpoint, Checkpoint};
+
+pub use report::{LoadReport, Mismatch, ValueFault};
+
+use crate::error::Error;
+use layer::scoped_descriptions;
+use load::Wanted;
+use save::{EXTRA, Save};
+
+/// Whether every name must match: PyTorch's `strict`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strict {
+    /// Missing and unexpected names are errors.
+    #[default]
+    Yes,
+    /// Missing and unexpected names are passed over; a wrong shape is an error all the same.
+    No,
+}
+
+/// A module's tensors by name.
+///
+/// Names and layouts are PyTorch's: `Linear` weights are `[out, in]`, `gamma` and `beta` of norms
+/// are `weight` and `bias`, masks are floats. What a [`Parametrized`](crate::Parametrized) computes
+/// is saved as its originals; how, as text in the file's metadata.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use espalier::state::{StateDict, Strict};
+///
+/// let device = Device::default();
+/// let state = StateDict::of(&LinearConfig::new(4, 3).init(&device));
+/// assert_eq!(state.shapes(), [("weight", &[3, 4][..]), ("bias", &[3][..])]);
+/// let other = state.load_into(LinearConfig::new(4, 3).init(&device), Strict::Yes)?;
+/// assert_eq!(StateDict::of(&other), state);
+/// # Ok::<(), espalier::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateDict(Checkpoint);
+
+impl StateDict {
+    /// The tensors of `module`, parameters and buffers, in visit order.
+    ///
+    /// A tied tensor is saved once, under the path it is tied to, and so is a tensor that a
+    /// container lists twice. For PyTorch to load the file, see [`with_aliases`](Self::with_aliases).
+    pub fn of<M: Module>(module: &M) -> Self {
+        Self::saved(Save::of(module))
+    }
+
+    /// As [`of`](Self::of), with tied tensors under every name, as PyTorch saves them: what
+    /// `load_state_dict` asks for with `strict=True`.
+    ///
+    /// Of a parameter that is parametrized or pruned, the originals and the mask have every name,
+    /// as those of a layer placed twice have in PyTorch. For the transpose of such a parameter
+    /// PyTorch has no name: it is left out. [`load_into`](Self::load_into) takes either kind.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::nn::Sequential;
+    /// use espalier::state::{StateDict, Strict};
+    /// use espalier::Parametrized;
+    ///
+    /// let layer = LinearConfig::new(3, 3).init(&Device::default());
+    /// let net = Parametrized::new(Sequential::new().with(layer.clone()).with(layer));
+    /// assert_eq!(StateDict::of(&net).shapes().len(), 2);
+    /// let state = StateDict::with_aliases(&net);
+    /// let names: Vec<_> = state.checkpoint().names().collect();
+    /// assert_eq!(names, ["0.weight", "0.bias", "1.weight", "1.bias"]);
+    /// let net = state.load_into(net, Strict::Yes)?;
+    /// # let _ = net;
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    pub fn with_aliases<M: Module>(module: &M) -> Self {
+        Self::saved(Save::of(module).with_aliases())
+    }
+
+    fn saved(save: Save) -> Self {
+        let mut out = save.out;
+        out.metadata.extend(scoped_descriptions(&save.walk.wrappers, ""));
+        Self(out)
+    }
+
+    /// Reads a safetensors file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] if it cannot be read or is not sound.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Ok(Self(checkpoint::read_safetensors(path.as_ref())?))
+    }
+
+    /// Writes a safetensors file, atomically. Equal state dicts give equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] if it cannot be written; an older file is then still there.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        Ok(checkpoint::write_safetensors(path.as_ref(), &self.0)?)
+    }
+
+    /// The named tensors.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.0
+    }
+
+    /// Names and shapes in order.
+    pub fn shapes(&self) -> Vec<(&str, &[usize])> {
+        self.0.iter().map(|tensor| (tensor.name(), tensor.shape())).collect()
+    }
+
+    /// How a saved [`Parametrized`](crate::Parametrized) computes its values; see
+    /// [`apply_description`](crate::Parametrized::apply_description).
+    pub fn description(&self) -> Option<&str> {
+        self.0.metadata.get(EXTRA).map(String::as_str)
+    }
+
+    /// `module` with its tensors replaced by these, in its own dtypes and on its own device.
+    ///
+    /// A tensor that is tied in the module may be here under any of its names, or under several
+    /// with equal values; a transposed tie under the alias's name in the alias's own shape. Not
+    /// strict, the first name counts where they differ. `num_batches_tracked`, which Burn's batch
+    /// norm has not, is passed over. Integers are taken over exactly.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] with everything that is missing, unexpected, of another shape or tied in the
+    /// module only. Nothing is loaded then.
+    pub fn load_into<M: Module>(&self, module: M, strict: Strict) -> Result<M, Error> {
+        let wanted = Wanted::by(&module);
+        self.load_layer(module, &wanted, "", strict)
+    }
+
+    /// Whether [`load_into`](Self::load_into) would find everything in its shape.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadReport`] with everything that does not fit.
+    pub fn fits<M: Module>(&self, module: &M, strict: Strict) -> Result<(), LoadReport> {
+        self.fits_layer(&Wanted::by(module), "", strict)
+    }
+}
+
+/// The paths of a module's tensors in Burn's names, by PyTorch's.
+pub(crate) fn torch_names<M: Module>(module: &M) -> Vec<(String, String)> {
+    let wanted = Wanted::by(module);
+    wanted.paths()
+}
