@@ -1,9 +1,12 @@
 //! What can go wrong, with the path, what was expected, what was found, and the mend.
 
+use burn::tensor::DType;
+
 use crate::init::InitError;
 use crate::nn::LayerError;
 use crate::parametrize::RuleError;
 use crate::state::LoadReport;
+use crate::tree::{Kind, TreeReport};
 
 /// An error of this library.
 ///
@@ -35,6 +38,55 @@ pub enum Error {
         /// The shape of the tensor.
         found: Vec<usize>,
     },
+    /// A parameter read with another rank than it has.
+    #[error("`{path}`: read as a tensor of rank {expected}, it has rank {} {found:?}", found.len())]
+    PathRank {
+        /// The parameter.
+        path: String,
+        /// The rank asked for.
+        expected: usize,
+        /// Its shape.
+        found: Vec<usize>,
+    },
+    /// A buffer where a parameter is meant, or a parameter where a buffer is.
+    #[error("`{path}` is not a {expected}; `get_{other}` and `set_{other}` reach it",
+        other = other(*expected))]
+    Kind {
+        /// The path.
+        path: String,
+        /// What it was taken for.
+        expected: Kind,
+    },
+    /// A buffer of integers or booleans read or set as floats.
+    #[error("`{path}` holds no floats but {}; `get_weights` reads it", found.name())]
+    NotFloat {
+        /// The buffer.
+        path: String,
+        /// Its dtype.
+        found: DType,
+    },
+    /// Two tensors that are computed with value by value and differ in shape.
+    #[error("the shapes {left:?} and {right:?} differ")]
+    Operands {
+        /// The shape of the first.
+        left: Vec<usize>,
+        /// The shape of the second.
+        right: Vec<usize>,
+    },
+    /// Values that do not fit the module.
+    #[error(transparent)]
+    Tree(#[from] TreeReport),
+    /// The gradient of a parameter that has none of its own.
+    #[error(
+        "`{path}` is computed and has no gradient of its own; those of its originals are at {}",
+        quoted(originals)
+    )]
+    ComputedGradient {
+        /// The parameter.
+        path: String,
+        /// The paths of its originals.
+        originals: Vec<String>,
+    },
     /// A value of another shape than the parameter's.
     #[error("`{path}`: expected shape {expected:?}, found {found:?}")]
     Shape {
@@ -64,6 +116,30 @@ pub enum Error {
     /// A layer that does not fit its input.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// A parameter of a lazy layer that has not seen an input yet.
+    #[error(
+        "{}: not initialized yet, since the layer has not seen an input; run one forward pass \
+         first, or load a state dict",
+        uninitialized_text(path, layer)
+    )]
+    Uninitialized {
+        /// The parameter; empty if the layer itself was asked.
+        path: String,
+        /// The layer's type: `LazyLinear`.
+        layer: &'static str,
+    },
+    /// A hook that failed. The forward pass ended there.
+    #[error("{hook} of {}: {source}", layer_text(name, layer))]
+    Hook {
+        /// The layer's name in its container, empty if it stands alone.
+        name: String,
+        /// The type of the layer that the hook is registered on: `Linear`.
+        layer: &'static str,
+        /// `forward pre-hook` or `forward hook`.
+        hook: &'static str,
+        /// What the hook returned.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A rule that refuses a parameter or a value.
     #[error("`{path}`: {rule}: {source}")]
     Rule {
@@ -213,12 +289,88 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A step past the end of a schedule.
+    #[error(
+        "{schedule} ends after {total} steps: give it the number of steps of the whole training, or \
+         stop stepping it"
+    )]
+    ScheduleEnd {
+        /// The schedule's name.
+        schedule: &'static str,
+        /// Its length.
+        total: usize,
+    },
+    /// A step without the metric that the schedule needs.
+    #[error("{schedule} needs a metric at each step: call `step_with(metric)`")]
+    ScheduleMetric {
+        /// The schedule's name.
+        schedule: &'static str,
+    },
+    /// A saved state of another schedule.
+    #[error(
+        "the saved state is of `{found}`, the schedule is `{expected}`; build the schedule as it \
+         was, or start a new one from the present values"
+    )]
+    ScheduleState {
+        /// The schedule that the state was to be loaded into.
+        expected: String,
+        /// The schedule that the state belongs to.
+        found: String,
+    },
+    /// Gradients that are not finite.
+    #[error(
+        "the gradient of {} {} NaN or infinite; lower the rate, or skip such steps with \
+         `NonFinite::Skip`",
+        first_few(paths),
+        if paths.len() == 1 { "is" } else { "are" }
+    )]
+    NonFiniteGradient {
+        /// The parameters.
+        paths: Vec<String>,
+    },
+    /// Clipping with an impossible bound or norm.
+    #[error("{function}: {reason}")]
+    Clip {
+        /// The function.
+        function: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An average with impossible options, or of networks that differ.
+    #[error("average: {reason}")]
+    Average {
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl From<LoadReport> for Error {
     fn from(report: LoadReport) -> Self {
         Self::Load(Box::new(report))
     }
+}
+
+impl Error {
+    /// The error of a layer, told by the container in which the layer is named `name`.
+    pub(crate) fn inside(mut self, name: &str) -> Self {
+        if let Self::Layer(LayerError { name: inner, .. })
+        | Self::Hook { name: inner, .. }
+        | Self::Uninitialized { path: inner, .. } = &mut self
+        {
+            *inner = if inner.is_empty() { name.to_owned() } else { format!("{name}.{inner}") };
+        }
+        self
+    }
+}
+
+/// ``layer `2` (Linear)``, or `Linear` for a layer that stands alone.
+pub(crate) fn layer_text(name: &str, kind: &str) -> String {
+    if name.is_empty() { kind.to_owned() } else { format!("layer `{name}` ({kind})") }
+}
+
+/// `` `0.weight` (LazyLinear)``, or `LazyLinear`.
+fn uninitialized_text(path: &str, layer: &str) -> String {
+    if path.is_empty() { layer.to_owned() } else { format!("`{path}` ({layer})") }
 }
 
 /// Why two paths cannot be tied.
@@ -311,18 +463,37 @@ pub enum AmountError {
 fn tied_to_it(aliases: &[String]) -> String {
     match aliases {
         [] => String::new(),
-        aliases => {
-            let quoted: Vec<String> = aliases.iter().map(|path| format!("`{path}`")).collect();
-            format!("; tied to it: {}, to be untied there", quoted.join(", "))
-        }
+        aliases => format!("; tied to it: {}, to be untied there", quoted(aliases)),
     }
 }
 
-/// `; did you mean a, b?`, or nothing.
+/// `a, b, c and 5 more`.
+fn first_few(paths: &[String]) -> String {
+    let quoted: Vec<String> = paths.iter().take(3).map(|path| format!("`{path}`")).collect();
+    match paths.len().saturating_sub(quoted.len()) {
+        0 => quoted.join(", "),
+        more => format!("{} and {more} more", quoted.join(", ")),
+    }
+}
+
+/// `; nearest: a, b`, or nothing.
 fn nearest_text(nearest: &[String]) -> String {
     if nearest.is_empty() {
-        return "; the module has none".to_owned();
+        return String::new();
     }
-    let quoted: Vec<String> = nearest.iter().map(|path| format!("`{path}`")).collect();
-    format!("; nearest: {}", quoted.join(", "))
+    format!("; nearest: {}", quoted(nearest))
+}
+
+/// `a`, `b`, in quotes.
+fn quoted(paths: &[String]) -> String {
+    let quoted: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+    quoted.join(", ")
+}
+
+/// What is a tensor of a module that is not of this kind.
+fn other(kind: Kind) -> Kind {
+    match kind {
+        Kind::Parameter => Kind::Buffer,
+        Kind::Buffer => Kind::Parameter,
+    }
 }

@@ -6,12 +6,18 @@
 //! | to | use |
 //! | --- | --- |
 //! | build networks indexed like lists | [`nn::Sequential`], [`nn::ModuleList`], [`nn::ParameterList`] |
-//! | name and select parameters | [`ParameterTree`], [`Selector`] |
+//! | let layers find their input size | [`nn::lazy`] |
+//! | look into a forward pass, or change it | [`nn::Hooked`] |
+//! | name, read, set and select parameters | [`ParameterTree`], [`Tree`], [`Selector`] |
+//! | print what a network has | [`Summary`] |
 //! | initialize them | [`init::Init`] |
 //! | constrain, share and prune them | [`Parametrized`], [`parametrize`], [`prune`] |
 //! | train them in groups, on a schedule | [`optim::Groups`], [`schedule`] |
+//! | clip gradients, average networks | [`clip`], [`average`] |
 //! | save and load them | [`state::StateDict`] |
 
+pub mod average;
+pub mod clip;
 mod erase;
 mod error;
 mod frame;
@@ -29,4 +35,7 @@ pub use erase::{AnyModule, AnyTensor};
 pub use error::{Error, LayerFault, TieError};
 pub use frame::{Leave, Parametrizations, Parametrized};
 pub use select::{IntoSelector, Selection, Selector};
-pub use tree::{Buffer, Kind, Layout, ParamInfo, ParameterTree};
+pub use tree::{
+    Buffer, DtypeMismatch, Kind, Layout, ModuleInfo, ParamInfo, ParameterTree, ShapeMismatch,
+    Summary, SummaryRow, Totals, Tree, TreeReport,
+};

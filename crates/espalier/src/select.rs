@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 
 use crate::error::Error;
-use crate::tree::{self, ParamInfo};
+use crate::tree::{self, Kind, Layout, ParamInfo};
 
 /// Names parameters of a module by what they have in common.
 ///
@@ -26,7 +26,8 @@ use crate::tree::{self, ParamInfo};
 ///     .with(Relu::new())
 ///     .with(LinearConfig::new(8, 2).init(&device));
 /// let weights = Selector::glob("**.weight")?.select(&net)?;
-/// assert_eq!(weights.to_string(), "0.weight [4, 8]\n2.weight [8, 2]\n");
+/// assert_eq!(weights.paths(), ["0.weight", "2.weight"]);
+/// assert!(weights.to_string().starts_with("0.weight [4, 8] (PyTorch [8, 4]) f32, "));
 ///
 /// let error = Selector::path("2.wieght").select(&net).unwrap_err();
 /// assert_eq!(
@@ -44,7 +45,11 @@ enum Node {
     Glob(String, GlobMatcher),
     Regex(Regex),
     Layer { layer: String, parameter: Option<String> },
+    Kind(Kind),
+    Trainable(bool),
     Any(Vec<Selector>),
+    And(Box<[Selector; 2]>),
+    Except(Box<[Selector; 2]>),
 }
 
 impl Selector {
@@ -99,6 +104,48 @@ impl Selector {
         Self(Node::Any(selectors.into_iter().collect()))
     }
 
+    /// All parameters, or all buffers.
+    pub fn kind(kind: Kind) -> Self {
+        Self(Node::Kind(kind))
+    }
+
+    /// All parameters that are trained, or all that are not: frozen, or on a device without
+    /// autodiff.
+    pub fn trainable(trainable: bool) -> Self {
+        Self(Node::Trainable(trainable))
+    }
+
+    /// What both selectors match.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::nn::Sequential;
+    /// use espalier::Selector;
+    ///
+    /// let device = Device::default();
+    /// let layer = || LinearConfig::new(2, 2).init(&device);
+    /// let net = Sequential::new().with(layer()).with(layer());
+    /// let linear = Selector::layer("Linear");
+    /// let biases = linear.clone().and(Selector::glob("**.bias")?).select(&net)?;
+    /// assert_eq!(biases.paths(), ["0.bias", "1.bias"]);
+    /// let rest = linear.except(Selector::path("1.bias")).select(&net)?;
+    /// assert_eq!(rest.paths(), ["0.weight", "0.bias", "1.weight"]);
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(Node::And(Box::new([self, other])))
+    }
+
+    /// What this selector matches and `other` does not.
+    ///
+    /// A name in `other` that matches nothing is an error: what it was to leave out would be taken.
+    #[must_use]
+    pub fn except(self, other: Self) -> Self {
+        Self(Node::Except(Box::new([self, other])))
+    }
+
     /// Whether this parameter is meant.
     pub fn matches(&self, info: &ParamInfo) -> bool {
         match &self.0 {
@@ -108,7 +155,13 @@ impl Selector {
             Node::Layer { layer, parameter } => {
                 info.layer == *layer && parameter.as_ref().is_none_or(|p| info.name() == p)
             }
+            Node::Kind(kind) => info.kind == *kind,
+            Node::Trainable(trainable) => {
+                info.kind == Kind::Parameter && info.trainable == *trainable
+            }
             Node::Any(selectors) => selectors.iter().any(|selector| selector.matches(info)),
+            Node::And(both) => both.iter().all(|selector| selector.matches(info)),
+            Node::Except(pair) => pair[0].matches(info) && !pair[1].matches(info),
         }
     }
 
@@ -116,23 +169,38 @@ impl Selector {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMatch`] if there are none, with the nearest paths. For [`Selector::any`], if one
-    /// of its parts matches none.
+    /// [`Error::NoMatch`] if there are none, with the nearest paths, and if a part of a selector
+    /// made of several (paths, globs, expressions or layer types) matches none.
     pub fn select<M: Module>(&self, module: &M) -> Result<Selection, Error> {
         self.select_from(&tree::tensors(module))
     }
 
     pub(crate) fn select_from(&self, all: &[ParamInfo]) -> Result<Selection, Error> {
-        if let Node::Any(selectors) = &self.0 {
-            for selector in selectors {
-                selector.select_from(all)?;
-            }
-        }
+        self.check_names(all)?;
         let found: Vec<ParamInfo> = all.iter().filter(|info| self.matches(info)).cloned().collect();
         if found.is_empty() {
             return Err(Error::NoMatch { selector: self.to_string(), nearest: self.nearest(all) });
         }
         Ok(Selection(found))
+    }
+
+    /// That every part that names something matches something. What parameters happen to be (of a
+    /// kind, trained) may be true of none.
+    fn check_names(&self, all: &[ParamInfo]) -> Result<(), Error> {
+        let parts: &[Self] = match &self.0 {
+            Node::Any(selectors) => selectors,
+            Node::And(pair) | Node::Except(pair) => pair.as_slice(),
+            _ => return Ok(()),
+        };
+        for part in parts {
+            match &part.0 {
+                Node::Kind(_) | Node::Trainable(_) => {}
+                _ => {
+                    part.select_from(all)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The three paths most like the selector, and layer types for a layer selector.
@@ -149,7 +217,8 @@ impl Selector {
                     _ => (layer, layers),
                 }
             }
-            Node::Any(_) => ("", paths(all)),
+            // Nothing is misspelt: the parts have matched.
+            _ => return Vec::new(),
         };
         nearest(text, names.into_iter())
     }
@@ -210,6 +279,11 @@ impl fmt::Display for Selector {
             Node::Layer { layer, parameter: Some(parameter) } => {
                 write!(f, "`{parameter}` of layer type `{layer}`")
             }
+            Node::Kind(kind) => write!(f, "every {kind}"),
+            Node::Trainable(true) => f.write_str("every trained parameter"),
+            Node::Trainable(false) => f.write_str("every untrained parameter"),
+            Node::And(pair) => write!(f, "{} and {}", pair[0], pair[1]),
+            Node::Except(pair) => write!(f, "{} except {}", pair[0], pair[1]),
             Node::Any(selectors) => {
                 for (index, selector) in selectors.iter().enumerate() {
                     write!(f, "{}{selector}", if index == 0 { "" } else { " or " })?;
@@ -222,7 +296,8 @@ impl fmt::Display for Selector {
 
 /// What a selector matched: at least one parameter, in visit order.
 ///
-/// Displayed as one `path [shape]` a line.
+/// Displayed as one `path [shape] dtype, state` a line, the shape in Burn's layout and, where that
+/// is another, in PyTorch's.
 #[derive(Debug, Clone)]
 pub struct Selection(Vec<ParamInfo>);
 
@@ -251,7 +326,11 @@ impl Selection {
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for info in &self.0 {
-            writeln!(f, "{} {:?}", info.path, info.shape)?;
+            write!(f, "{} {:?}", info.path, info.shape)?;
+            if info.layout() == Layout::Transposed {
+                write!(f, " (PyTorch {:?})", info.torch_shape())?;
+            }
+            writeln!(f, " {}, {}", info.dtype.name(), info.state())?;
         }
         Ok(())
     }

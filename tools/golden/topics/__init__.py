@@ -1,13 +1,16 @@
 """The golden files, one function a topic; `TOPICS` lists them by file name."""
 
 from . import (
+    average,
     chain,
+    clip,
     errors,
     init,
     optim,
     orthogonal,
     pruning,
     schedule,
+    schedules,
     symmetric,
     tie,
     trajectory,
@@ -26,5 +29,9 @@ TOPICS = {
     "multistep": schedule.build,
     "init": init.build,
     "optim": optim.build,
+    "clip": clip.build,
+    "average": average.build,
+    "schedules": schedules.build,
+    "schedules_composed": schedules.build_composed,
     "errors": errors.build,
 }

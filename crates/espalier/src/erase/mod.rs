@@ -3,6 +3,7 @@
 //! Burn's `Module` is not object-safe and its visitors are generic over the rank of a tensor.
 //! These types make both values of one type each: a tensor of any rank, a module of any type.
 
+mod math;
 mod module;
 mod tensor;
 

@@ -4,6 +4,7 @@ mod access;
 mod extra;
 mod init;
 mod module;
+mod names;
 mod prune;
 mod register;
 mod slot;
@@ -72,6 +73,8 @@ pub struct Parametrized<M: Module> {
     extra_id: ParamId,
     /// Whether the template may have running statistics.
     has_statistics: bool,
+    /// Whether the template may have lazy layers that have not seen an input.
+    has_lazy: bool,
 }
 
 impl<M: Module> Parametrized<M> {
@@ -91,6 +94,7 @@ impl<M: Module> Parametrized<M> {
             folded: false,
             extra_id: ParamId::new(),
             has_statistics: tensors.iter().any(|info| info.kind == Kind::Buffer),
+            has_lazy: tensors.iter().any(ParamInfo::is_uninitialized),
         };
         net.tie_clones(&tensors);
         net
@@ -299,7 +303,14 @@ impl<M: Module> Parametrized<M> {
     /// A parameter of the template, plain or placeholder.
     fn template_param(&self, path: &str) -> Result<AnyModule, Error> {
         match access::extract(&self.template, &[path]).into_values().next() {
-            Some(param) => Ok(param),
+            Some(param) => {
+                if self.has_lazy
+                    && let Some(info) = self.entries().into_iter().find(|info| info.path == path)
+                {
+                    info.require_initialized()?;
+                }
+                Ok(param)
+            }
             None => Err(self.no_match(path)),
         }
     }
@@ -333,6 +344,9 @@ impl<M: Module> Parametrized<M> {
         if paths.is_empty() {
             let path = selection.paths().swap_remove(0);
             return Err(Error::RunningStatistic { path });
+        }
+        for info in selection.iter() {
+            info.require_initialized()?;
         }
         Ok(entries.iter().filter(|info| paths.contains(&info.path.as_str())).cloned().collect())
     }

@@ -12,6 +12,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use super::slot::Slot;
 use super::{Parametrized, extra};
+use crate::nn::lazy::{Shaping, shapes_of_file};
 use crate::parametrize::Rules;
 use crate::tree::Walk;
 
@@ -102,6 +103,13 @@ impl<V: ModuleMapper> ModuleMapper for Through<'_, V, &mut BTreeMap<String, Slot
 impl<M: Module> Parametrized<M> {
     /// Visits the parameters and buffers of template and slots.
     pub(super) fn visit_parameters<V: ModuleVisitor>(&self, visitor: &mut V) {
+        if self.has_lazy {
+            // Seen as the next map leaves it.
+            let mut net = self.clone();
+            net.settle();
+            let mut through = Through { inner: visitor, slots: &net.slots, walk: Walk::default() };
+            return net.template.visit(&mut through);
+        }
         let mut through = Through { inner: visitor, slots: &self.slots, walk: Walk::default() };
         self.template.visit(&mut through);
     }
@@ -110,7 +118,7 @@ impl<M: Module> Parametrized<M> {
     ///
     /// They hold it back until `valid` is called: a visit before would save the statistics of the
     /// step before, and a load would be overwritten by it.
-    fn sync_statistics(&self) {
+    pub(super) fn sync_statistics(&self) {
         if self.has_statistics {
             let _ = self.template.valid();
         }
@@ -175,6 +183,7 @@ impl<M: Module> Module for Parametrized<M> {
 
     fn map<V: ModuleMapper>(mut self, mapper: &mut V) -> Self {
         self.sync_statistics();
+        self.settle();
         let mut slots = std::mem::take(&mut self.slots);
         let mut through = Through { inner: &mut *mapper, slots: &mut slots, walk: Walk::default() };
         self.template = self.template.map(&mut through);
@@ -190,7 +199,8 @@ impl<M: Module> Module for Parametrized<M> {
     }
 
     /// Loads a burnpack file. Slots that the file has and this wrapper has not are rebuilt first,
-    /// so that a fresh process needs only the module's own code.
+    /// so that a fresh process needs only the module's own code. Lazy layers that have not seen an
+    /// input get the shapes of the file.
     ///
     /// The rules are those of [`Rules::builtin`]; with own ones, call
     /// [`rebuild`](Parametrized::rebuild) before.
@@ -198,7 +208,11 @@ impl<M: Module> Module for Parametrized<M> {
         let invalid = |error: crate::Error| RecordError::Validation(error.to_string());
         let record = ModuleRecord::load(path.as_ref())?;
         // Burn changes a module before it validates, running statistics in its clones included.
-        let net = self.deep_copy().rebuild(path.as_ref(), &Rules::builtin()).map_err(invalid)?;
+        let mut net = self.deep_copy();
+        if net.has_lazy {
+            net = net.map(&mut Shaping::of_record(shapes_of_file(path.as_ref())?));
+        }
+        let net = net.rebuild(path.as_ref(), &Rules::builtin()).map_err(invalid)?;
         let described = extra::read(path.as_ref()).map_err(invalid)?;
         if described.is_some_and(|described| described != extra::describe(&net)) {
             return Err(RecordError::Validation(

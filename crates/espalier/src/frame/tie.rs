@@ -8,7 +8,7 @@ use super::slot::{Slot, Tied};
 use super::{Parametrized, access};
 use crate::error::{Error, LayerFault, TieError};
 use crate::state::StateDict;
-use crate::tree::{Kind, ParamInfo};
+use crate::tree::{self, Kind, ParamInfo};
 
 impl<M: Module> Parametrized<M> {
     /// Makes `target` another name of the parameter at `to`.
@@ -109,6 +109,15 @@ impl<M: Module> Parametrized<M> {
         self.slots.extend(moved.into_iter().map(|(path, tied)| (path, Slot::Tied(tied))));
         self.refresh_in_place();
         Ok(())
+    }
+
+    /// Ties the clones among parameters of lazy layers that have seen an input by now.
+    pub(super) fn settle(&mut self) {
+        if self.has_lazy {
+            let tensors = tree::tensors(&self.template);
+            self.has_lazy = tensors.iter().any(ParamInfo::is_uninitialized);
+            self.tie_clones(&tensors);
+        }
     }
 
     /// Ties parameters with the id of an earlier one to it.

@@ -30,6 +30,7 @@ pub(crate) fn draw(
         }
         let mut rng = Rng::stream(seed, place as u64);
         let Some(init) = choose(info, &mut rng) else { continue };
+        info.require_initialized()?;
         let shape = info.layout().torch_shape(&info.shape);
         let values = init
             .values(&shape, &mut rng)
@@ -64,7 +65,7 @@ impl Init {
     /// # Errors
     ///
     /// [`Error::NoMatch`] if nothing is selected, [`Error::RunningStatistic`] if only buffers are;
-    /// [`Error::Init`] if the method cannot fill a parameter's shape, or an option is out of range.
+    /// [`Error::Uninitialized`] before the first forward pass of a lazy layer; [`Error::Init`] if the method cannot fill a parameter's shape, or an option is out of range.
     pub fn apply<M: Module>(self, module: M, select: &Selector, seed: u64) -> Result<M, Error> {
         let all = crate::tree::tensors(&module);
         let selection = select.select_from(&all)?;

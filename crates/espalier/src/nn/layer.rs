@@ -73,9 +73,9 @@ impl WidthError {
 
 /// A [`WidthError`] with the layer it happened at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("layer `{name}` ({kind}): {source}")]
+#[error("{}: {source}", crate::error::layer_text(name, kind))]
 pub struct LayerError {
-    /// The layer's name in its container: `2`, or `1.0` in a nested one.
+    /// The layer's name in its container: `2`, or `1.0` in a nested one; empty if it stands alone.
     pub name: String,
     /// The layer's type: `Linear`.
     pub kind: &'static str,
@@ -124,16 +124,61 @@ pub trait Layer: Module + ModuleDisplay + Sync + 'static {
     /// If such an input does not fit the layer.
     fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError>;
 
-    /// The layer's forward pass. Its input has passed [`output_dims`](Self::output_dims).
+    /// The layer's forward pass. Its input has passed [`check_input`](Self::check_input).
     ///
     /// # Errors
     ///
     /// If the layer cannot take the tensor.
     fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, crate::Error>;
+
+    /// Checks an input of shape `input` right before [`forward_any`](Self::forward_any) is called
+    /// with it.
+    ///
+    /// What [`output_dims`](Self::output_dims) says, except for layers that check for themselves.
+    ///
+    /// # Errors
+    ///
+    /// If such an input does not fit the layer.
+    fn check_input(&self, input: &[usize]) -> Result<(), WidthError> {
+        self.output_dims(input).map(drop)
+    }
+
+    /// The name of the layer's type in messages: `Linear`. A wrapper gives that of its layer.
+    fn kind(&self) -> &'static str {
+        burn::module::extract_type_name::<Self>()
+    }
 }
 
-type Forward = fn(&dyn Any, AnyTensor) -> Result<AnyTensor, crate::Error>;
-type OutputDims = fn(&dyn Any, &[usize]) -> Result<Vec<usize>, WidthError>;
+/// What is asked of a layer about the shape of an input.
+type AboutInput<T> = fn(&dyn Any, &[usize]) -> Result<T, WidthError>;
+
+/// A layer's methods on `&dyn Any`, which holds that layer.
+struct Methods {
+    forward: fn(&dyn Any, AnyTensor) -> Result<AnyTensor, crate::Error>,
+    output_dims: AboutInput<Vec<usize>>,
+    check_input: AboutInput<()>,
+    kind: fn(&dyn Any) -> &'static str,
+}
+
+trait HasMethods {
+    const METHODS: Methods;
+}
+
+impl<L: Layer> HasMethods for L {
+    const METHODS: Methods = Methods {
+        forward: |layer, input| known::<L>(layer).forward_any(input),
+        output_dims: |layer, input| known::<L>(layer).output_dims(input),
+        check_input: |layer, input| known::<L>(layer).check_input(input),
+        kind: |layer| known::<L>(layer).kind(),
+    };
+}
+
+fn known<L: 'static>(layer: &dyn Any) -> &L {
+    match layer.downcast_ref() {
+        Some(layer) => layer,
+        None => unreachable!("made for this type, which `map` keeps"),
+    }
+}
 
 /// A [`Layer`] whose type is forgotten.
 ///
@@ -149,29 +194,21 @@ type OutputDims = fn(&dyn Any, &[usize]) -> Result<Vec<usize>, WidthError>;
 #[derive(Clone)]
 pub struct AnyLayer {
     module: AnyModule,
-    forward: Forward,
-    output_dims: OutputDims,
+    methods: &'static Methods,
 }
 
 impl AnyLayer {
-    /// Forgets the type of `layer`.
+    /// Forgets the type of `layer`. An `AnyLayer` is returned as it is, not wrapped twice.
     pub fn new<L: Layer>(layer: L) -> Self {
-        Self {
-            module: AnyModule::new(layer),
-            forward: |layer, input| match layer.downcast_ref::<L>() {
-                Some(layer) => layer.forward_any(input),
-                None => unreachable!("made for this type, which `map` keeps"),
-            },
-            output_dims: |layer, input| match layer.downcast_ref::<L>() {
-                Some(layer) => layer.output_dims(input),
-                None => unreachable!("made for this type, which `map` keeps"),
-            },
+        if let Some(already) = (&layer as &dyn Any).downcast_ref::<Self>() {
+            return already.clone();
         }
+        Self { module: AnyModule::new(layer), methods: &L::METHODS }
     }
 
-    /// The name of the layer's type: `Linear`.
+    /// The name of the layer's type: `Linear`; see [`Layer::kind`].
     pub fn type_name(&self) -> &'static str {
-        self.module.type_name()
+        (self.methods.kind)(self.module.as_any())
     }
 
     /// The layer, if it is an `L`.
@@ -190,7 +227,7 @@ impl AnyLayer {
     ///
     /// If such an input does not fit the layer.
     pub fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        (self.output_dims)(self.module.as_any(), input)
+        (self.methods.output_dims)(self.module.as_any(), input)
     }
 
     /// See [`Layer::forward_any`].
@@ -199,7 +236,31 @@ impl AnyLayer {
     ///
     /// If the layer cannot take the tensor.
     pub fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, crate::Error> {
-        (self.forward)(self.module.as_any(), input)
+        (self.methods.forward)(self.module.as_any(), input)
+    }
+
+    /// See [`Layer::check_input`].
+    ///
+    /// # Errors
+    ///
+    /// If such an input does not fit the layer.
+    pub fn check_input(&self, input: &[usize]) -> Result<(), WidthError> {
+        (self.methods.check_input)(self.module.as_any(), input)
+    }
+}
+
+impl Layer for AnyLayer {
+    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
+        self.output_dims(input)
+    }
+    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, crate::Error> {
+        self.forward_any(input)
+    }
+    fn check_input(&self, input: &[usize]) -> Result<(), WidthError> {
+        self.check_input(input)
+    }
+    fn kind(&self) -> &'static str {
+        self.type_name()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Burn's layers as [`Layer`]s.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
+use burn::nn::conv::{Conv1d, Conv2d, Conv3d};
 use burn::nn::pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
-use burn::nn::{
-    BatchNorm, Dropout, Gelu, LayerNorm, LeakyRelu, Linear, PaddingConfig2d, Relu, Sigmoid, Tanh,
-};
+use burn::nn::{BatchNorm, Dropout, Gelu, LayerNorm, LeakyRelu, Linear, Relu, Sigmoid, Tanh};
 
 use super::layer::{Layer, WidthError};
+use super::window::{Window, pads_1d, pads_2d, pads_3d};
 use crate::erase::{AnyTensor, with_rank};
 use crate::error::Error;
 
@@ -70,85 +69,53 @@ impl Layer for LayerNorm {
     }
 }
 
-const IMAGES: &str = "[batch, channels, height, width]";
-
-/// A window that slides over two spatial dimensions, as Burn's convolutions and pools do.
-struct Window<'a> {
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    padding: &'a PaddingConfig2d,
-    ceil: bool,
+/// Burn's convolutions, whose options are arrays (or, in one dimension, numbers).
+macro_rules! conv {
+    ($($layer:ty, $window:expr;)*) => {
+        $(impl Layer for $layer {
+            fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
+                let weight = self.weight.lazy_shape();
+                let window = ($window as fn(&Self) -> _)(self);
+                check_channels(&window, weight[1] * self.groups, input)?;
+                window.output(weight[0], input)
+            }
+            fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
+                Ok(self.forward(input.into_rank()?).into())
+            }
+        })*
+    };
+}
+conv! {
+    Conv1d, |conv| Window {
+        kernel: [conv.kernel_size],
+        stride: [conv.stride],
+        dilation: [conv.dilation],
+        pads: pads_1d(&conv.padding),
+        ceil: false,
+    };
+    Conv2d, |conv| Window {
+        kernel: conv.kernel_size,
+        stride: conv.stride,
+        dilation: conv.dilation,
+        pads: pads_2d(&conv.padding),
+        ceil: false,
+    };
+    Conv3d, |conv| Window {
+        kernel: conv.kernel_size,
+        stride: conv.stride,
+        dilation: conv.dilation,
+        pads: pads_3d(&conv.padding),
+        ceil: false,
+    };
 }
 
-impl Window<'_> {
-    /// The output height and width for `input` (`[batch, channels, height, width]`).
-    fn slide(&self, input: &[usize]) -> Result<[usize; 2], WidthError> {
-        WidthError::check_rank(input, 4, IMAGES)?;
-        let mut output = [0; 2];
-        for (i, size) in output.iter_mut().enumerate() {
-            *size = self.positions(i, input[2 + i]).map_err(|(reach, padded)| WidthError {
-                expected: format!("at least {reach} pixels, padding included"),
-                found: padded.to_string(),
-                input: input.to_vec(),
-                inside: None,
-            })?;
-        }
-        Ok(output)
-    }
-
-    /// Padding before and after, of spatial dimension `i`.
-    fn pads(&self, i: usize, size: usize) -> [usize; 2] {
-        match *self.padding {
-            PaddingConfig2d::Valid => [0, 0],
-            PaddingConfig2d::Explicit(top, left, bottom, right) => {
-                [[top, bottom], [left, right]][i]
-            }
-            // Made for the kernel without its dilation.
-            PaddingConfig2d::Same => {
-                let positions = size.div_ceil(self.stride[i]);
-                let needed = (positions.max(1) - 1) * self.stride[i] + self.kernel[i];
-                let total = needed.saturating_sub(size);
-                [total / 2, total - total / 2]
-            }
-        }
-    }
-
-    /// How often the window fits into `size`, or how far it reaches and what it is given.
-    fn positions(&self, i: usize, size: usize) -> Result<usize, (usize, usize)> {
-        let (stride, [before, after]) = (self.stride[i].max(1), self.pads(i, size));
-        let reach = self.dilation[i] * (self.kernel[i].max(1) - 1) + 1;
-        let padded = size + before + after;
-        // Rounding up lets the last window hang over by less than a stride.
-        let slack = if self.ceil { stride - 1 } else { 0 };
-        let Some(room) = (padded + slack).checked_sub(reach) else {
-            return Err((reach, padded));
-        };
-        let positions = room / stride + 1;
-        // A window that starts in the padding behind the input is dropped.
-        let dropped = self.ceil && (positions - 1) * stride >= size + before;
-        Ok(if dropped { positions - 1 } else { positions })
-    }
-}
-
-impl Layer for Conv2d {
-    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        let weight = self.weight.lazy_shape();
-        WidthError::check_rank(input, 4, IMAGES)?;
-        WidthError::check(input, 1, weight[1] * self.groups, "input channels")?;
-        let window = Window {
-            kernel: self.kernel_size,
-            stride: self.stride,
-            dilation: self.dilation,
-            padding: &self.padding,
-            ceil: false,
-        };
-        let [height, width] = window.slide(input)?;
-        Ok(vec![input[0], weight[0], height, width])
-    }
-    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
-        Ok(self.forward(input.into_rank()?).into())
-    }
+fn check_channels<const N: usize>(
+    _: &Window<N>,
+    channels: usize,
+    input: &[usize],
+) -> Result<(), WidthError> {
+    Window::<N>::check_rank(input)?;
+    WidthError::check(input, 1, channels, "input channels")
 }
 
 macro_rules! pool {
@@ -160,11 +127,11 @@ macro_rules! pool {
                     kernel: self.kernel_size,
                     stride: self.stride,
                     dilation: dilation(self),
-                    padding: &self.padding,
+                    pads: pads_2d(&self.padding),
                     ceil: self.ceil_mode,
                 };
-                let [height, width] = window.slide(input)?;
-                Ok(vec![input[0], input[1], height, width])
+                Window::<2>::check_rank(input)?;
+                window.output(input[1], input)
             }
             fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
                 Ok(self.forward(input.into_rank()?).into())
@@ -179,7 +146,7 @@ pool! {
 
 impl Layer for AdaptiveAvgPool2d {
     fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        WidthError::check_rank(input, 4, IMAGES)?;
+        Window::<2>::check_rank(input)?;
         Ok(vec![input[0], input[1], self.output_size[0], self.output_size[1]])
     }
     fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
@@ -224,8 +191,9 @@ impl Layer for Flatten {
 
 #[cfg(test)]
 mod tests {
-    use burn::nn::conv::Conv2dConfig;
+    use burn::nn::conv::{Conv1dConfig, Conv2dConfig, Conv3dConfig};
     use burn::nn::pool::MaxPool2dConfig;
+    use burn::nn::{PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
     use burn::tensor::{Device, Tensor};
 
     use super::*;
@@ -280,5 +248,72 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn inferred_positions_in_one_and_three_dimensions_are_burns() {
+        let device = Device::default();
+        let mut checked = [0; 2];
+        for size in 1..8 {
+            for (kernel, stride, dilation) in
+                [(1, 1, 1), (2, 2, 1), (3, 1, 1), (3, 2, 1), (2, 1, 2)]
+            {
+                for padding in
+                    [PaddingConfig1d::Valid, PaddingConfig1d::Same, PaddingConfig1d::Explicit(0, 1)]
+                {
+                    let conv = Conv1dConfig::new(2, 3, kernel)
+                        .with_stride(stride)
+                        .with_dilation(dilation)
+                        .with_padding(padding)
+                        .init(&device);
+                    if let Ok(dims) = conv.output_dims(&[1, 2, size]) {
+                        let found = conv.forward(Tensor::ones([1, 2, size], &device)).dims();
+                        assert_eq!(found.as_slice(), dims, "{conv}, {size}");
+                        checked[0] += 1;
+                    }
+                }
+                for padding in [
+                    PaddingConfig3d::Valid,
+                    PaddingConfig3d::Same,
+                    PaddingConfig3d::Explicit(1, 0, 1),
+                ] {
+                    if padding == PaddingConfig3d::Same && kernel % 2 == 0 {
+                        continue; // Burn refuses to make it.
+                    }
+                    let conv = Conv3dConfig::new([2, 3], [kernel; 3])
+                        .with_stride([stride; 3])
+                        .with_dilation([dilation; 3])
+                        .with_padding(padding)
+                        .init(&device);
+                    let input = [1, 2, size, size + 1, size];
+                    if let Ok(dims) = conv.output_dims(&input) {
+                        let found = conv.forward(Tensor::ones(input, &device)).dims();
+                        assert_eq!(found.as_slice(), dims, "{conv}, {size}");
+                        checked[1] += 1;
+                    }
+                }
+            }
+        }
+        assert!(checked[0] > 80 && checked[1] > 50, "{checked:?}");
+    }
+
+    #[test]
+    fn what_three_dimensions_cannot_take_is_an_error_and_no_panic() {
+        let conv = Conv3dConfig::new([1, 1], [3; 3])
+            .with_stride([2; 3])
+            .with_padding(PaddingConfig3d::Same)
+            .init(&Device::default());
+        let error = conv.output_dims(&[1, 1, 4, 4, 4]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected a size with as much `Same` padding before as after, found 4, padded by 0 \
+             and 1 (input [1, 1, 4, 4, 4])"
+        );
+        let error = conv.output_dims(&[1, 1, 4, 4]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected 5 dimensions [batch, channels, depth, height, width], found 4 (input [1, 1, \
+             4, 4])"
+        );
     }
 }

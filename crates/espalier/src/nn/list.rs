@@ -14,7 +14,7 @@ use crate::error::Error;
 /// `Module` for a struct with one field, a list whose items are named `0`, `1`, `2` directly under
 /// the struct (a derive would name them `field.0`).
 macro_rules! impl_list_module {
-    ($type:ty, $field:ident, $container:literal) => {
+    ($type:ty, $field:ident: $item:ty, $container:literal) => {
         impl Module for $type {
             fn collect_devices(&self, devices: Devices) -> Devices {
                 self.$field.collect_devices(devices)
@@ -38,14 +38,19 @@ macro_rules! impl_list_module {
                 for (index, item) in self.$field.iter().enumerate() {
                     let name = index.to_string();
                     visitor.enter_module(&name, $container);
+                    // A layer without parameters says nothing of its type.
+                    visitor.enter_module(crate::tree::TYPE_MARK, item.type_name());
+                    visitor.exit_module(crate::tree::TYPE_MARK, item.type_name());
                     item.visit(visitor);
                     visitor.exit_module(&name, $container);
                 }
             }
             fn map<V: ModuleMapper>(self, mapper: &mut V) -> Self {
-                let map_item = |(index, item): (usize, _)| {
+                let map_item = |(index, item): (usize, $item)| {
                     let name = index.to_string();
                     mapper.enter_module(&name, $container);
+                    mapper.enter_module(crate::tree::TYPE_MARK, item.type_name());
+                    mapper.exit_module(crate::tree::TYPE_MARK, item.type_name());
                     let item = Module::map(item, mapper);
                     mapper.exit_module(&name, $container);
                     item
@@ -160,7 +165,7 @@ impl Index<usize> for ModuleList {
     }
 }
 
-impl_list_module!(ModuleList, modules, "Struct:ModuleList");
+impl_list_module!(ModuleList, modules: AnyModule, "Struct:ModuleList");
 
 /// Float parameters of any ranks in a list, registered with their parent:
 /// `torch.nn.ParameterList`.
@@ -220,4 +225,4 @@ impl ParameterList {
     }
 }
 
-impl_list_module!(ParameterList, parameters, "Struct:ParameterList");
+impl_list_module!(ParameterList, parameters: AnyModule, "Struct:ParameterList");

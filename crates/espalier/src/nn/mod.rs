@@ -1,11 +1,15 @@
 //! Containers that Burn lacks, with PyTorch's names: [`Sequential`], [`ModuleList`],
-//! [`ParameterList`].
+//! [`ParameterList`]; [lazy layers](lazy); [`Hooked`] layers.
 
+mod hooks;
 mod layer;
 mod layers;
+pub mod lazy;
 mod list;
 mod sequential;
+mod window;
 
+pub use hooks::{HookError, HookHandle, HookReturn, Hooked};
 pub use layer::{AnyLayer, Layer, LayerError, WidthError};
 pub use layers::Flatten;
 pub use list::{ModuleList, ParameterList};

@@ -119,10 +119,15 @@ impl Layer for Sequential {
 
     fn forward_any(&self, mut input: AnyTensor) -> Result<AnyTensor, Error> {
         for (index, layer) in self.layers.iter().enumerate() {
-            layer.output_dims(&input.dims()).map_err(|source| located(index, layer, source))?;
-            input = layer.forward_any(input)?;
+            layer.check_input(&input.dims()).map_err(|source| located(index, layer, source))?;
+            input = layer.forward_any(input).map_err(|error| error.inside(&index.to_string()))?;
         }
         Ok(input)
+    }
+
+    /// Nothing: each layer checks what comes before it.
+    fn check_input(&self, _: &[usize]) -> Result<(), WidthError> {
+        Ok(())
     }
 }
 
@@ -139,7 +144,7 @@ impl IndexMut<usize> for Sequential {
     }
 }
 
-super::list::impl_list_module!(Sequential, layers, "Struct:Sequential");
+super::list::impl_list_module!(Sequential, layers: AnyLayer, "Struct:Sequential");
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::hyper::Hyper;
 use super::options::{GroupOptimizer, OptionError, Options};
-use crate::schedule::Values;
+use crate::schedule::{Target, Values};
 
 /// Any optimizer of Burn's with a rate of its own, to stand in [`Groups`](super::Groups).
 ///
@@ -43,6 +43,9 @@ impl<O: Optimizer> GroupOptimizer for BurnOptimizer<O> {
     fn with_options(self, options: &Options) -> Result<Self, OptionError> {
         options.check(self.name, &["rate"])?;
         Ok(Self { rate: options.rate.unwrap_or(self.rate), ..self })
+    }
+    fn follows(&self, target: Target) -> bool {
+        target == Target::Rate
     }
     fn bound(self, hyper: Hyper) -> Self {
         Self { hyper: Some(hyper), ..self }

@@ -13,7 +13,7 @@ use super::options::{GroupOptimizer, OptionError, Options};
 use super::plan::{Plan, PlannedGroup};
 use crate::error::Error;
 use crate::frame::Parametrized;
-use crate::schedule::{Schedule, Scheduler, SchedulerState, Unit, Values};
+use crate::schedule::{Schedule, Scheduler, SchedulerState, Target, Unit, Values};
 use crate::select::{IntoSelector, Selector};
 use crate::tree::{Kind, ParamInfo};
 
@@ -23,6 +23,7 @@ trait AnyOptimizer: Send + Sync {
     fn name(&self) -> &'static str;
     fn values(&self) -> Values;
     fn with_options(&self, options: &Options) -> Result<Box<dyn AnyOptimizer>, OptionError>;
+    fn follows(&self, target: Target) -> bool;
     fn add(&self, hyper: Hyper, to: Option<ModuleOptimizer>, group: ParamGroup) -> ModuleOptimizer;
 }
 
@@ -38,6 +39,9 @@ impl<O: GroupOptimizer> AnyOptimizer for O {
     }
     fn with_options(&self, options: &Options) -> Result<Box<dyn AnyOptimizer>, OptionError> {
         Ok(Box::new(GroupOptimizer::with_options(self.clone(), options)?))
+    }
+    fn follows(&self, target: Target) -> bool {
+        GroupOptimizer::follows(self, target)
     }
     fn add(&self, hyper: Hyper, to: Option<ModuleOptimizer>, group: ParamGroup) -> ModuleOptimizer {
         let optimizer = self.clone().bound(hyper);
@@ -289,7 +293,8 @@ impl Groups {
     ///
     /// [`Error::NoMatch`] for a group without parameters, [`Error::RunningStatistic`] for one of
     /// buffers only, [`Error::TwoGroups`] for a parameter in two; [`Error::Schedule`] for a schedule
-    /// that cannot start from a group's values.
+    /// that cannot start from a group's values, [`Error::Options`] for one of what the optimizer
+    /// reads only once.
     pub fn build<M: Module>(self, net: &Parametrized<M>) -> Result<GroupedOptimizer, Error> {
         let parts = self.parts(net)?;
         let plan = plan(&self.groups, &parts);
@@ -350,10 +355,16 @@ impl Groups {
             modifiers.iter().fold(group.factors, |all, modifier| all.times(modifier.factors));
         let start = group.optimizer.values();
         let mine = |name: &Option<String>| name.as_ref().is_none_or(|name| *name == group.name);
-        let schedulers = self.schedules.iter().filter(|(name, _)| mine(name));
-        let schedulers = schedulers
-            .map(|(_, schedule)| Scheduler::new(schedule.clone(), &start))
-            .collect::<Result<_, _>>()?;
+        let mut schedulers = Vec::new();
+        for (_, schedule) in self.schedules.iter().filter(|(name, _)| mine(name)) {
+            for target in schedule.targets() {
+                if !group.optimizer.follows(target) {
+                    let source = OptionError::Fixed { optimizer: group.optimizer.name(), target };
+                    return Err(Error::Options { group: group.name.clone(), source });
+                }
+            }
+            schedulers.push(Scheduler::new(schedule.clone(), &start)?);
+        }
         let name = part_name(group, modifiers);
         Ok(Part { group: index, name, factors, members: Vec::new(), schedulers })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use burn::optim::Optimizer;
 
 use super::hyper::Hyper;
-use crate::schedule::Values;
+use crate::schedule::{Target, Values};
 
 /// Options of one group. What is not set is inherited from the optimizer of all groups.
 ///
@@ -126,6 +126,14 @@ pub enum OptionError {
         /// Those it has.
         known: String,
     },
+    /// A schedule for what the optimizer reads only once.
+    #[error("the {target} of {optimizer} cannot be scheduled: it is fixed when it is built")]
+    Fixed {
+        /// The optimizer's name.
+        optimizer: &'static str,
+        /// What the schedule would move.
+        target: Target,
+    },
     /// A number outside its range.
     #[error("`{option}` is {expected}, found {found}")]
     Range {
@@ -156,6 +164,12 @@ pub trait GroupOptimizer: Optimizer {
     /// [`OptionError`] if it does not have an option or the number is out of range. Multipliers are
     /// the group's affair and passed over.
     fn with_options(self, options: &Options) -> Result<Self, OptionError>;
+
+    /// Whether a schedule can move this: every step then reads it from the cell.
+    fn follows(&self, target: Target) -> bool {
+        let _ = target;
+        true
+    }
 
     /// The optimizer that reads rate, momentum and decay from `hyper` at each step.
     fn bound(self, hyper: Hyper) -> Self;

@@ -86,7 +86,10 @@ impl StateDict {
             };
             moved.push(tensor.clone().with_name(name))?;
         }
-        Self(moved).load_layer(module, &wanted, layer, strict)
+        let moved = Self(moved);
+        let module = moved.sized(module);
+        let wanted = Wanted::by(&module);
+        moved.load_layer(module, &wanted, layer, strict)
     }
 }
 

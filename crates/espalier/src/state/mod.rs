@@ -16,9 +16,11 @@ use espalier_checkpoint::{self as checkpoint, Checkpoint};
 pub use report::{LoadReport, Mismatch, ValueFault};
 
 use crate::error::Error;
+use crate::nn::lazy;
 use layer::scoped_descriptions;
 use load::Wanted;
 use save::{EXTRA, Save};
+pub(crate) use walk::TorchWalk;
 
 /// Whether every name must match: PyTorch's `strict`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,13 +135,15 @@ impl StateDict {
     /// A tensor that is tied in the module may be here under any of its names, or under several
     /// with equal values; a transposed tie under the alias's name in the alias's own shape. Not
     /// strict, the first name counts where they differ. `num_batches_tracked`, which Burn's batch
-    /// norm has not, is passed over. Integers are taken over exactly.
+    /// norm has not, is passed over. Integers are taken over exactly. Uninitialized
+    /// [lazy layers](crate::nn::lazy) get the shapes here.
     ///
     /// # Errors
     ///
     /// [`Error::Load`] with everything that is missing, unexpected, of another shape or tied in the
     /// module only. Nothing is loaded then.
     pub fn load_into<M: Module>(&self, module: M, strict: Strict) -> Result<M, Error> {
+        let module = self.sized(module);
         let wanted = Wanted::by(&module);
         self.load_layer(module, &wanted, "", strict)
     }
@@ -150,7 +154,21 @@ impl StateDict {
     ///
     /// [`LoadReport`] with everything that does not fit.
     pub fn fits<M: Module>(&self, module: &M, strict: Strict) -> Result<(), LoadReport> {
+        if lazy::has_uninitialized(module) {
+            let module = self.sized(module.clone());
+            return self.fits_layer(&Wanted::by(&module), "", strict);
+        }
         self.fits_layer(&Wanted::by(module), "", strict)
+    }
+
+    /// `module` with its uninitialized lazy layers made for the shapes here.
+    fn sized<M: Module>(&self, module: M) -> M {
+        if !lazy::has_uninitialized(&module) {
+            return module;
+        }
+        let shapes =
+            self.0.iter().map(|tensor| (tensor.name().to_owned(), tensor.shape().to_vec()));
+        module.map(&mut lazy::Shaping::of_state(shapes.collect()))
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
-use crate::tree::{Layout, Walk};
+use crate::tree::{Layout, TYPE_MARK, Walk};
 
 /// A name that a visit entered: a module, a parameter, or a tied path, which holds no tensor.
 #[derive(Debug, Clone)]
@@ -29,15 +29,15 @@ pub(super) struct Wrapper {
 
 /// Follows a visit and speaks PyTorch's names.
 #[derive(Default)]
-pub(super) struct TorchWalk {
-    walk: Walk,
+pub(crate) struct TorchWalk {
+    pub(crate) walk: Walk,
     names: Vec<String>,
     pub(super) entered: Vec<Entered>,
     pub(super) wrappers: Vec<Wrapper>,
 }
 
 impl TorchWalk {
-    pub(super) fn enter(&mut self, name: &str, container: &str) {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         // `parametrizations.gamma` of a norm stands one level below it.
         let above = self.walk.layer().to_owned();
         self.walk.enter(name, container);
@@ -45,15 +45,18 @@ impl TorchWalk {
         let in_norm =
             NORMS.contains(&layer) || (layer == "ModuleDict" && NORMS.contains(&above.as_str()));
         self.names.push(if in_norm { torch_norm_name(name) } else { name.to_owned() });
-        self.entered.push(self.here());
+        // A container's note of an item's type is no name.
+        if name != TYPE_MARK {
+            self.entered.push(self.here());
+        }
     }
 
-    pub(super) fn exit(&mut self) {
+    pub(crate) fn exit(&mut self) {
         self.walk.exit();
         self.names.pop();
     }
 
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.names.join(".")
     }
 
@@ -63,7 +66,7 @@ impl TorchWalk {
     }
 
     /// The layout of the tensor being visited: of a `Linear`'s weight, its original or its mask.
-    pub(super) fn layout(&self, rank: usize) -> Layout {
+    pub(crate) fn layout(&self, rank: usize) -> Layout {
         Layout::of(self.walk.layer(), self.names.iter().map(String::as_str), rank)
     }
 
@@ -95,7 +98,8 @@ fn own_path(prefix: &str) -> String {
 }
 
 /// Burn's layers that say gamma and beta where PyTorch says weight and bias.
-const NORMS: [&str; 5] = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RmsNorm"];
+const NORMS: [&str; 6] =
+    ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "LazyBatchNorm", "RmsNorm"];
 
 fn torch_norm_name(name: &str) -> String {
     for (burn, torch) in [("gamma", "weight"), ("beta", "bias")] {

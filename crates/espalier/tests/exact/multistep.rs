@@ -17,8 +17,9 @@ fn every_rate_agrees_to_the_bit() {
         let schedule = schedule.unwrap();
         let base = case.note["base_lr"].as_f64().unwrap();
         let steps = case.note["steps"].as_u64().unwrap() as usize;
-        let rates: Vec<f64> = (0..steps)
-            .map(|step| schedule.rate(base, step))
+        let curve = schedule.curve(base, steps).unwrap();
+        let rates: Vec<f64> = curve
+            .into_iter()
             .map(|rate| match case.dtype {
                 DType::F64 => rate,
                 _ => f64::from(rate as f32),

@@ -3,7 +3,7 @@
 use burn::optim::LionConfig;
 use espalier::Selector;
 use espalier::optim::{Adam, AdamW, BurnOptimizer, Groups, Options, Sgd};
-use espalier::schedule::Values;
+use espalier::schedule::{OneCycle, Schedule, Target, Values};
 
 use crate::common::{grads, net, train, values};
 
@@ -78,6 +78,20 @@ fn groups_of_burns_optimizers_have_a_rate_and_nothing_else() {
         error.to_string(),
         "group `x`: Lion has no option `decay` that a group can set; it has rate"
     );
+}
+
+#[test]
+fn a_schedule_of_what_cannot_follow_it_is_an_error() {
+    let lion = || BurnOptimizer::new("Lion", LionConfig::new().build(), 1e-2);
+    let cycle = Schedule::one_cycle(OneCycle::new(0.1, 10)).unwrap();
+    let error = Groups::new(lion()).schedule(cycle.clone()).build(&net()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "group `default`: the momentum of Lion cannot be scheduled: it is fixed when it is built"
+    );
+    let decay = Schedule::exponential(0.9).unwrap().on(Target::Decay);
+    assert!(Groups::new(lion()).schedule(decay.clone()).build(&net()).is_err());
+    assert!(Groups::new(Sgd::new()).schedule(decay).schedule(cycle).build(&net()).is_ok());
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! A tensor that is state, not a parameter.
+
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    Param, ParamId,
+};
+use burn::tensor::{Device, Tensor};
+
+use super::walk::contiguous;
+
+/// A float tensor that a module owns, saves and moves, and that is never trained.
+///
+/// Unlike a frozen parameter it stays untrained through `unfreeze` and `set_require_grad`; unlike
+/// Burn's `RunningState` a clone owns its own value. For the state of a parametrization.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+/// use espalier::{Buffer, ParameterTree};
+///
+/// let buffer = Buffer::new(Tensor::<1>::ones([3], &Device::default().autodiff())).unfreeze();
+/// assert!(!buffer.value().is_require_grad());
+/// assert!(buffer.named_parameters().is_empty());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Buffer<const D: usize> {
+    id: ParamId,
+    value: Tensor<D>,
+}
+
+impl<const D: usize> Buffer<D> {
+    /// A buffer with this value, cut off from any graph.
+    pub fn new(value: Tensor<D>) -> Self {
+        Self { id: ParamId::new(), value: contiguous(value) }
+    }
+
+    /// The value, untracked.
+    pub fn value(&self) -> Tensor<D> {
+        self.value.clone()
+    }
+
+    /// Replaces the value.
+    pub fn set(&mut self, value: Tensor<D>) {
+        self.value = contiguous(value);
+    }
+
+    fn with(self, value: Tensor<D>) -> Self {
+        Self { value, ..self }
+    }
+}
+
+impl<const D: usize> Module for Buffer<D> {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.value.collect_devices(devices)
+    }
+    fn fork(self, device: &Device) -> Self {
+        self.to_device(device)
+    }
+    fn to_device(self, device: &Device) -> Self {
+        let value = self.value.clone().to_device(device).detach();
+        self.with(value)
+    }
+    fn train(self) -> Self {
+        let value = Tensor::from_inner(self.value.clone().without_autodiff());
+        self.with(value)
+    }
+    fn valid(&self) -> Self {
+        self.clone().with(self.value.clone().without_autodiff())
+    }
+    fn materialize(self) -> Self {
+        self
+    }
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        visitor.visit_float(&Param::initialized(self.id, self.value.clone()));
+    }
+    fn map<V: ModuleMapper>(self, mapper: &mut V) -> Self {
+        let id = self.id;
+        let value = mapper.map_float(Param::initialized(id, self.value)).into_value();
+        Self { id, value: value.detach().set_require_grad(false) }
+    }
+}
+
+impl<const D: usize> ModuleDisplayDefault for Buffer<D> {
+    fn content(&self, content: Content) -> Option<Content> {
+        content.add_single(&format!("Buffer {:?}", self.value.dims())).optional()
+    }
+}
+
+impl<const D: usize> ModuleDisplay for Buffer<D> {}
