@@ -48,14 +48,15 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for group in &self.0 {
             let Values { rate, momentum, decay } = group.values;
-            let (count, plural) =
-                (group.parameters.len(), if group.parameters.len() == 1 { "" } else { "s" });
+            let (count, numel) = (group.parameters.len(), group.numel());
+            let plural = |count: usize| if count == 1 { "" } else { "s" };
             write!(f, "{} ({}): rate {rate}", group.name, group.optimizer)?;
             // An optimizer that has none says 0.
             if momentum != 0.0 {
                 write!(f, ", momentum {momentum}")?;
             }
-            writeln!(f, ", decay {decay}, {count} tensor{plural}, {} elements", group.numel())?;
+            let (s, es) = (plural(count), plural(numel));
+            writeln!(f, ", decay {decay}, {count} tensor{s}, {numel} element{es}")?;
             for schedule in &group.schedules {
                 writeln!(f, "  schedule: {schedule}")?;
             }
