@@ -258,6 +258,25 @@ pub enum Error {
         /// What is wrong with it.
         source: crate::optim::OptionError,
     },
+    /// A saved state without one of the groups.
+    #[error("the saved state has no group `{group}`; it has {}", known.join(", "))]
+    NoSavedGroup {
+        /// The group.
+        group: String,
+        /// The groups that it has.
+        known: Vec<String>,
+    },
+    /// A schedule of a group that cannot start, move on or be restored.
+    #[error("group `{group}`: {source}")]
+    GroupSchedule {
+        /// The group.
+        group: String,
+        /// What the schedule says.
+        source: Box<Error>,
+    },
+    /// A saved state that is not of this optimizer.
+    #[error(transparent)]
+    OptimizerState(#[from] crate::optim::StateError),
     /// A state dict that does not fit the module.
     #[error(transparent)]
     Load(Box<LoadReport>),
@@ -301,7 +320,10 @@ pub enum Error {
         total: usize,
     },
     /// A step without the metric that the schedule needs.
-    #[error("{schedule} needs a metric at each step: call `step_with(metric)`")]
+    #[error(
+        "{schedule} needs a metric at each step: call `step_with(metric)`; for groups, \
+         `end_step_with` or `end_epoch_with`"
+    )]
     ScheduleMetric {
         /// The schedule's name.
         schedule: &'static str,

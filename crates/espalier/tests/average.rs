@@ -245,3 +245,22 @@ fn frozen_parameters_stay_frozen_and_others_trained() {
     average.update(&net).unwrap();
     assert!(trained(average.model()).iter().all(|trained| !trained));
 }
+
+#[test]
+fn a_weight_of_ones_own_is_asked_with_the_number_averaged() {
+    use std::sync::{Arc, Mutex};
+    let net = with_norms(DType::F32);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let mut average = AveragedModel::new(
+        &net,
+        Average::by(move |n| {
+            log.lock().unwrap().push(n);
+            0.5
+        }),
+    );
+    for _ in 0..4 {
+        average.update(&net).unwrap();
+    }
+    assert_eq!(*asked.lock().unwrap(), [1, 2, 3], "the first one is copied");
+}

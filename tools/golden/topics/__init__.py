@@ -5,6 +5,7 @@ from . import (
     chain,
     clip,
     errors,
+    groups,
     init,
     optim,
     orthogonal,
@@ -33,5 +34,6 @@ TOPICS = {
     "average": average.build,
     "schedules": schedules.build,
     "schedules_composed": schedules.build_composed,
+    "groups": groups.build,
     "errors": errors.build,
 }

@@ -173,23 +173,27 @@ pub(super) fn slice_norm<T: Copy + Into<f64>>(values: &[T], norm: NormKind) -> f
         NormKind::L2 => 2.0,
         NormKind::P(p) => p,
     };
-    let powers = |scale: f64| {
-        let sum = match norm {
+    let root = |sum: f64| if p == 2.0 { sum.sqrt() } else { sum.powf(1.0 / p) };
+    // Divided, not multiplied: one over a subnormal number is infinite.
+    let powers = |top: f64| {
+        root(match norm {
             NormKind::L2 => sum(values, |value| {
-                let value = value.into() * scale;
+                let value = value.into() / top;
                 value * value
             }),
-            _ => sum(values, |value| (value.into() * scale).abs().powf(p)),
-        };
-        if p == 2.0 { sum.sqrt() } else { sum.powf(1.0 / p) }
+            _ => sum(values, |value| (value.into() / top).abs().powf(p)),
+        })
     };
-    let direct = powers(1.0);
+    let direct = root(match norm {
+        NormKind::L2 => sum(values, |value| value.into() * value.into()),
+        _ => sum(values, |value| value.into().abs().powf(p)),
+    });
     // Powers of numbers that are large or small themselves may be infinite or zero.
     if direct.is_finite() && direct > 0.0 {
         return direct;
     }
     match largest(values) {
-        top if top.is_finite() && top > 0.0 => powers(1.0 / top) * top,
+        top if top.is_finite() && top > 0.0 => powers(top) * top,
         top => top,
     }
 }

@@ -233,7 +233,7 @@ impl Taken {
     fn take<M: Module>(module: &M, grads: &mut GradientsParams, host: bool) -> Self {
         let walk = Walk::default();
         let mut take = Take { grads, host, walk, seen: BTreeSet::new(), taken: Self(Vec::new()) };
-        module.visit(&mut take);
+        crate::frame::visit_parameters(module, &mut take);
         take.taken
     }
 

@@ -99,3 +99,17 @@ fn norms_of_extreme_numbers_are_right() {
     values[40] = -7.0;
     assert_eq!(largest(&values), 7.0);
 }
+
+#[test]
+fn numbers_whose_reciprocal_is_infinite_have_a_norm() {
+    let tiny = f64::from_bits(3);
+    for (norm, expected) in [
+        (NormKind::L2, f64::from_bits(6)),
+        (NormKind::Inf, tiny),
+        (NormKind::L1, f64::from_bits(12)),
+        (NormKind::P(3.0), f64::from_bits(5)),
+    ] {
+        let found = slice_norm(&[tiny, -tiny, tiny, tiny], norm);
+        assert_eq!(found.to_bits(), expected.to_bits(), "{norm:?}: {found:e}");
+    }
+}

@@ -17,6 +17,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
 pub(crate) use extra::{NAME as EXTRA_STATE, restrict, ties_in};
+pub(crate) use module::visit_parameters;
 pub use register::{Leave, Parametrizations};
 pub(crate) use slot::SCALAR_LAYER;
 

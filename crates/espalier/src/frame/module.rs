@@ -1,5 +1,6 @@
 //! [`Parametrized`] as a Burn module.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -100,6 +101,25 @@ impl<V: ModuleMapper> ModuleMapper for Through<'_, V, &mut BTreeMap<String, Slot
     }
 }
 
+thread_local! {
+    /// Whether the visit on this thread looks at parameters only.
+    static PARAMETERS_ONLY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A visit that reads no buffers: wrappers in `module` then neither describe their slots nor bring
+/// running statistics up to date, which costs more than a small network's gradients.
+pub(crate) fn visit_parameters<M: Module, V: ModuleVisitor>(module: &M, visitor: &mut V) {
+    /// Undone also if a visitor panics.
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            PARAMETERS_ONLY.set(self.0);
+        }
+    }
+    let _reset = Reset(PARAMETERS_ONLY.replace(true));
+    module.visit(visitor);
+}
+
 impl<M: Module> Parametrized<M> {
     /// Visits the parameters and buffers of template and slots.
     pub(super) fn visit_parameters<V: ModuleVisitor>(&self, visitor: &mut V) {
@@ -171,6 +191,9 @@ impl<M: Module> Module for Parametrized<M> {
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        if PARAMETERS_ONLY.get() {
+            return self.visit_parameters(visitor);
+        }
         self.sync_statistics();
         self.visit_parameters(visitor);
         if !self.slots.is_empty() {

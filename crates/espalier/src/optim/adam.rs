@@ -1,12 +1,12 @@
 //! Adam and AdamW.
 
-use burn::optim::{AdamState, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
+use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path};
 use burn::tensor::{DType, Device, Tensor};
 use espalier_kernels::{AdamStep, adam};
 
-use super::host::{Taken, as_slices, with_real};
+use super::host::{Taken, as_slices, restored, with_real};
 use super::hyper::Hyper;
-use super::options::{GroupOptimizer, OptionError, Options};
+use super::options::{GroupOptimizer, OptionError, Options, check_range};
 use crate::schedule::Values;
 
 /// What Adam and AdamW have in common: all but where the decay goes.
@@ -48,9 +48,12 @@ impl Moments {
         rate: f64,
         tensor: Tensor<D>,
         grad: Tensor<D>,
-        state: Option<AdaptiveMomentumState<D>>,
-    ) -> (Tensor<D>, AdaptiveMomentumState<D>) {
+        state: Option<MomentState<D>>,
+    ) -> (Tensor<D>, MomentState<D>) {
         let grad = if self.maximize { grad.neg() } else { grad };
+        // A record may be of another precision.
+        let dtype = tensor.dtype();
+        let state = state.map(|state| state.map(|part| part.cast(dtype)));
         let moments = state.as_ref().map(|state| (&state.moment_1, &state.moment_2));
         let slices = match moments {
             Some((m, v)) => as_slices(&[&tensor, &grad, m, v]),
@@ -69,8 +72,8 @@ impl Moments {
         rate: f64,
         tensor: Tensor<D>,
         grad: Tensor<D>,
-        state: Option<AdaptiveMomentumState<D>>,
-    ) -> (Tensor<D>, AdaptiveMomentumState<D>) {
+        state: Option<MomentState<D>>,
+    ) -> (Tensor<D>, MomentState<D>) {
         let mut weight = Taken::of(tensor);
         let mut grad = Taken::of(grad);
         let (time, mut m, mut v, peak) = match state {
@@ -88,7 +91,7 @@ impl Moments {
             let peak = peak.as_mut().map(|peak| peak.slice::<T>());
             adam::<T>(&numbers, weight.slice(), grad.slice(), m.slice(), v.slice(), peak);
         });
-        let state = AdaptiveMomentumState {
+        let state = MomentState {
             time,
             moment_1: m.into_tensor(),
             moment_2: v.into_tensor(),
@@ -103,8 +106,8 @@ impl Moments {
         rate: f64,
         tensor: Tensor<D>,
         grad: Tensor<D>,
-        state: Option<AdaptiveMomentumState<D>>,
-    ) -> (Tensor<D>, AdaptiveMomentumState<D>) {
+        state: Option<MomentState<D>>,
+    ) -> (Tensor<D>, MomentState<D>) {
         let (time, m, v, peak) = match state {
             Some(state) => (state.time + 1, state.moment_1, state.moment_2, state.max_moment_2),
             None => (1, grad.zeros_like(), grad.zeros_like(), None),
@@ -122,25 +125,70 @@ impl Moments {
         let denominator = seen.sqrt().mul_scalar(numbers.root_scale).add_scalar(numbers.epsilon);
         let update = (m.clone() / denominator).mul_scalar(numbers.step_size);
         let tensor = tensor.mul_scalar(numbers.shrink) - update;
-        let state = AdaptiveMomentumState { time, moment_1: m, moment_2: v, max_moment_2: peak };
+        let state = MomentState { time, moment_1: m, moment_2: v, max_moment_2: peak };
         (tensor, state)
     }
 }
 
-fn to_device<const D: usize>(
-    state: AdaptiveMomentumState<D>,
-    device: &Device,
-) -> AdaptiveMomentumState<D> {
-    AdaptiveMomentumState {
-        time: state.time,
-        moment_1: state.moment_1.to_device(device),
-        moment_2: state.moment_2.to_device(device),
-        max_moment_2: state.max_moment_2.map(|peak| peak.to_device(device)),
+/// What [`Adam`] and [`AdamW`] remember of a parameter. Saved in records as Burn's own, but read in
+/// the precision of the file: Burn's is read in that of the device.
+#[derive(Debug, Clone)]
+pub struct MomentState<const D: usize> {
+    /// The number of steps.
+    pub time: usize,
+    /// The mean of the gradients.
+    pub moment_1: Tensor<D>,
+    /// The mean of their squares.
+    pub moment_2: Tensor<D>,
+    /// The largest mean of squares, for AMSGrad.
+    pub max_moment_2: Option<Tensor<D>>,
+}
+
+impl<const D: usize> MomentState<D> {
+    fn map(self, change: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
+        Self {
+            time: self.time,
+            moment_1: change(self.moment_1),
+            moment_2: change(self.moment_2),
+            max_moment_2: self.max_moment_2.map(change),
+        }
+    }
+}
+
+/// Where Burn's records have it, and its parts.
+const MOMENTUM: &str = "momentum";
+const TIME: &str = "time";
+const FIRST: &str = "moment_1";
+const SECOND: &str = "moment_2";
+const PEAK: &str = "max_moment_2";
+
+impl<const D: usize> RecordState for MomentState<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        let prefix = join_path(prefix, MOMENTUM);
+        out.push_scalar(&prefix, TIME, self.time.into());
+        out.push_tensor(&prefix, FIRST, self.moment_1.to_data());
+        out.push_tensor(&prefix, SECOND, self.moment_2.to_data());
+        if let Some(peak) = &self.max_moment_2 {
+            out.push_tensor(&prefix, PEAK, peak.to_data());
+        }
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let prefix = join_path(prefix, MOMENTUM);
+        Some(Self {
+            time: src.take_scalar(&prefix, TIME)?.try_into().ok()?,
+            moment_1: restored(src.take_tensor(&prefix, FIRST)?, device)?,
+            moment_2: restored(src.take_tensor(&prefix, SECOND)?, device)?,
+            max_moment_2: match src.take_tensor(&prefix, PEAK) {
+                Some(peak) => Some(restored(peak, device)?),
+                None => None,
+            },
+        })
     }
 }
 
 macro_rules! adam_optimizer {
-    ($(#[$doc:meta])* $type:ident, $state:ident, $name:literal, decay $decay:expr, decoupled $decoupled:expr) => {
+    ($(#[$doc:meta])* $type:ident, $name:literal, decay $decay:expr, decoupled $decoupled:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub struct $type(Moments);
@@ -205,6 +253,12 @@ macro_rules! adam_optimizer {
                 let Moments { rate, betas: [momentum, _], decay, .. } = self.0;
                 Values { rate, momentum, decay }
             }
+            fn check(&self) -> Result<(), OptionError> {
+                check_range("rate", self.0.rate)?;
+                self.0.betas.iter().try_for_each(|beta| check_range("betas", *beta))?;
+                check_range("epsilon", self.0.epsilon)?;
+                check_range("decay", self.0.decay)
+            }
             fn with_options(self, options: &Options) -> Result<Self, OptionError> {
                 options.check($name, &["rate", "betas", "epsilon", "decay"])?;
                 let old = self.0;
@@ -222,8 +276,7 @@ macro_rules! adam_optimizer {
         }
 
         impl Optimizer for $type {
-            // Burn's own, so that records go from one to the other.
-            type State<const D: usize> = $state<D>;
+            type State<const D: usize> = MomentState<D>;
 
             fn step<const D: usize>(
                 &self,
@@ -232,16 +285,15 @@ macro_rules! adam_optimizer {
                 grad: Tensor<D>,
                 state: Option<Self::State<D>>,
             ) -> (Tensor<D>, Option<Self::State<D>>) {
-                let state = state.map(|state| state.momentum);
-                let (tensor, momentum) = self.0.step(rate, tensor, grad, state);
-                (tensor, Some($state { momentum }))
+                let (tensor, state) = self.0.step(rate, tensor, grad, state);
+                (tensor, Some(state))
             }
 
             fn to_device<const D: usize>(
                 state: Self::State<D>,
                 device: &Device,
             ) -> Self::State<D> {
-                $state { momentum: to_device(state.momentum, device) }
+                state.map(|part| part.to_device(device))
             }
         }
     };
@@ -269,7 +321,7 @@ adam_optimizer! {
     /// let values: Vec<f32> = weight.val().into_data().try_into_vec().unwrap();
     /// assert!((values[0] - 0.9).abs() < 1e-6 && (values[1] + 1.1).abs() < 1e-6);
     /// ```
-    Adam, AdamState, "Adam", decay 0.0, decoupled false
+    Adam, "Adam", decay 0.0, decoupled false
 }
 
 adam_optimizer! {
@@ -283,7 +335,7 @@ adam_optimizer! {
     /// let adamw = AdamW::new().with_rate(3e-4).with_decay(0.1);
     /// assert_eq!(adamw.values().decay, 0.1);
     /// ```
-    AdamW, AdamWState, "AdamW", decay 1e-2, decoupled true
+    AdamW, "AdamW", decay 1e-2, decoupled true
 }
 
 #[cfg(test)]
@@ -293,7 +345,7 @@ mod tests {
     use crate::init::Rng;
 
     /// Every part of a state as numbers.
-    fn parts(tensor: &Tensor<2>, state: &AdaptiveMomentumState<2>) -> Vec<f64> {
+    fn parts(tensor: &Tensor<2>, state: &MomentState<2>) -> Vec<f64> {
         let mut parts = vec![tensor, &state.moment_1, &state.moment_2];
         parts.extend(&state.max_moment_2);
         parts

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use burn::module::{Module, ParamGroup};
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
-use serde::{Deserialize, Serialize};
+use burn::optim::ModuleOptimizer;
 
+use super::grouped::{BuiltGroup, GroupedOptimizer, in_group, present};
 use super::hyper::Hyper;
 use super::modify::{Factors, Modifier, Who, layer_wise};
 use super::options::{GroupOptimizer, OptionError, Options};
 use super::plan::{Plan, PlannedGroup};
 use crate::error::Error;
 use crate::frame::Parametrized;
-use crate::schedule::{Schedule, Scheduler, SchedulerState, Target, Unit, Values};
+use crate::schedule::{Schedule, Scheduler, Target, Values};
 use crate::select::{IntoSelector, Selector};
 use crate::tree::{Kind, ParamInfo};
 
@@ -22,6 +22,7 @@ trait AnyOptimizer: Send + Sync {
     fn boxed(&self) -> Box<dyn AnyOptimizer>;
     fn name(&self) -> &'static str;
     fn values(&self) -> Values;
+    fn check(&self) -> Result<(), OptionError>;
     fn with_options(&self, options: &Options) -> Result<Box<dyn AnyOptimizer>, OptionError>;
     fn follows(&self, target: Target) -> bool;
     fn add(&self, hyper: Hyper, to: Option<ModuleOptimizer>, group: ParamGroup) -> ModuleOptimizer;
@@ -36,6 +37,9 @@ impl<O: GroupOptimizer> AnyOptimizer for O {
     }
     fn values(&self) -> Values {
         GroupOptimizer::values(self)
+    }
+    fn check(&self) -> Result<(), OptionError> {
+        GroupOptimizer::check(self)
     }
     fn with_options(&self, options: &Options) -> Result<Box<dyn AnyOptimizer>, OptionError> {
         Ok(Box::new(GroupOptimizer::with_options(self.clone(), options)?))
@@ -64,6 +68,8 @@ struct Group {
 struct Part {
     /// The group's place in the list.
     group: usize,
+    /// What it is called, but for a number that tells it from others of that name.
+    label: String,
     name: String,
     factors: Factors,
     members: Vec<(String, Vec<usize>)>,
@@ -257,7 +263,8 @@ impl Groups {
         Ok(self)
     }
 
-    /// Puts a schedule on every group. Several are applied in the order given.
+    /// Puts a schedule on every group. Each moves something else: what one group has for itself
+    /// stands in the place of what all have.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedules.push((None, schedule));
         self
@@ -282,7 +289,7 @@ impl Groups {
     ///
     /// As [`build`](Self::build).
     pub fn plan<M: Module>(&self, net: &Parametrized<M>) -> Result<Plan, Error> {
-        Ok(plan(&self.groups, &self.parts(net)?))
+        plan(&self.groups, &self.parts(net)?)
     }
 
     /// The optimizer for `net`.
@@ -292,17 +299,18 @@ impl Groups {
     /// # Errors
     ///
     /// [`Error::NoMatch`] for a group without parameters, [`Error::RunningStatistic`] for one of
-    /// buffers only, [`Error::TwoGroups`] for a parameter in two; [`Error::Schedule`] for a schedule
-    /// that cannot start from a group's values, [`Error::Options`] for one of what the optimizer
-    /// reads only once.
+    /// buffers only, [`Error::TwoGroups`] for a parameter in two; [`Error::GroupSchedule`] for a
+    /// schedule that cannot start from a group's values; [`Error::Options`] for one of what the
+    /// optimizer reads only once, for two that move the same, and for an optimizer whose own
+    /// numbers are out of range.
     pub fn build<M: Module>(self, net: &Parametrized<M>) -> Result<GroupedOptimizer, Error> {
         let parts = self.parts(net)?;
-        let plan = plan(&self.groups, &parts);
+        let plan = plan(&self.groups, &parts)?;
         let mut optimizer = None;
         let mut built = Vec::new();
         for part in parts {
             let group = &self.groups[part.group];
-            let hyper = Hyper::new(part.values(group));
+            let hyper = Hyper::new(part.values(group)?);
             let paths: Vec<String> = part.members.iter().map(|(path, _)| path.clone()).collect();
             optimizer = Some(group.optimizer.add(hyper.clone(), optimizer, net.group_of(&paths)));
             built.push(BuiltGroup {
@@ -326,7 +334,7 @@ impl Groups {
         let entries = net.entries();
         let owners = self.owners(net, &entries)?;
         let modified = self.modified(net, &entries)?;
-        let mut parts = vec![self.part(0, &[])?];
+        let mut parts = vec![self.part(0, &[], &[])?];
         for (index, group) in self.groups.iter().enumerate() {
             for entry in entries.iter().filter(|entry| entry.kind == Kind::Parameter) {
                 let path = entry.path.as_str();
@@ -335,11 +343,14 @@ impl Groups {
                     continue;
                 }
                 let modifiers = modified.get(path).map_or(&[][..], Vec::as_slice);
-                let name = part_name(group, modifiers);
-                let at = match parts.iter().position(|part| part.name == name) {
+                let (label, factors) = (label(group, modifiers), factors(group, modifiers));
+                let same = |part: &Part| {
+                    (part.group, &part.label, part.factors) == (index, &label, factors)
+                };
+                let at = match parts.iter().position(same) {
                     Some(at) => at,
                     None => {
-                        parts.push(self.part(index, modifiers)?);
+                        parts.push(self.part(index, modifiers, &parts)?);
                         parts.len() - 1
                     }
                 };
@@ -349,24 +360,65 @@ impl Groups {
         Ok(parts)
     }
 
-    fn part(&self, index: usize, modifiers: &[&Modifier]) -> Result<Part, Error> {
+    fn part(&self, index: usize, modifiers: &[&Modifier], others: &[Part]) -> Result<Part, Error> {
         let group = &self.groups[index];
-        let factors =
-            modifiers.iter().fold(group.factors, |all, modifier| all.times(modifier.factors));
+        let failed = |source| Error::Options { group: group.name.clone(), source };
+        group.optimizer.check().map_err(failed)?;
         let start = group.optimizer.values();
-        let mine = |name: &Option<String>| name.as_ref().is_none_or(|name| *name == group.name);
         let mut schedulers = Vec::new();
-        for (_, schedule) in self.schedules.iter().filter(|(name, _)| mine(name)) {
+        for schedule in self.schedules_of(group).map_err(failed)? {
             for target in schedule.targets() {
                 if !group.optimizer.follows(target) {
-                    let source = OptionError::Fixed { optimizer: group.optimizer.name(), target };
-                    return Err(Error::Options { group: group.name.clone(), source });
+                    return Err(failed(OptionError::Fixed {
+                        optimizer: group.optimizer.name(),
+                        target,
+                    }));
                 }
             }
-            schedulers.push(Scheduler::new(schedule.clone(), &start)?);
+            let scheduler = Scheduler::new(schedule.clone(), &start);
+            schedulers.push(scheduler.map_err(in_group(&group.name))?);
         }
-        let name = part_name(group, modifiers);
-        Ok(Part { group: index, name, factors, members: Vec::new(), schedulers })
+        let factors = factors(group, modifiers);
+        present(start, &schedulers, factors).map_err(failed)?;
+        let label = label(group, modifiers);
+        let taken = |name: &String| {
+            !modifiers.is_empty() && self.groups.iter().any(|group| group.name == *name)
+                || others.iter().any(|part| part.name == *name)
+        };
+        let mut name = label.clone();
+        for number in 2.. {
+            if !taken(&name) {
+                break;
+            }
+            name = format!("{label} #{number}");
+        }
+        Ok(Part { group: index, label, name, factors, members: Vec::new(), schedulers })
+    }
+
+    /// The schedules of a group: those of all, then its own.
+    fn schedules_of(&self, group: &Group) -> Result<Vec<&Schedule>, OptionError> {
+        let named = |wanted: Option<&str>| -> Vec<&Schedule> {
+            let mine = self.schedules.iter().filter(|(name, _)| name.as_deref() == wanted);
+            mine.map(|(_, schedule)| schedule).collect()
+        };
+        let (mut all, own) = (named(None), named(Some(&group.name)));
+        for schedules in [&all, &own] {
+            for (index, second) in schedules.iter().enumerate() {
+                for first in &schedules[..index] {
+                    let targets = first.targets();
+                    if let Some(target) = second.targets().into_iter().find(|t| targets.contains(t))
+                    {
+                        let (first, second) = (first.to_string(), second.to_string());
+                        return Err(OptionError::TwoSchedules { target, first, second });
+                    }
+                }
+            }
+        }
+        // One that is overwritten altogether does not run: it might end, or wait for metrics.
+        let moved: Vec<Target> = own.iter().flat_map(|schedule| schedule.targets()).collect();
+        all.retain(|schedule| schedule.targets().iter().any(|target| !moved.contains(target)));
+        all.extend(own);
+        Ok(all)
     }
 
     /// The group of each selected parameter, by the path that it is trained under.
@@ -411,7 +463,7 @@ impl Groups {
                 let mine = modified.entry(net.canonical(&entry.path)).or_default();
                 let layer = |modifier: &Modifier| modifier.what.starts_with("layer ");
                 if let Some(first) = mine.iter().find(|first| layer(first) && layer(modifier))
-                    && first.what != modifier.what
+                    && !std::ptr::eq(*first, modifier)
                 {
                     return Err(Error::TwoGroups {
                         path: entry.path.clone(),
@@ -445,7 +497,7 @@ fn parameters<'a>(
 }
 
 /// `head`, or `head (no decay, layer 2)`.
-fn part_name(group: &Group, modifiers: &[&Modifier]) -> String {
+fn label(group: &Group, modifiers: &[&Modifier]) -> String {
     if modifiers.is_empty() {
         return group.name.clone();
     }
@@ -453,263 +505,42 @@ fn part_name(group: &Group, modifiers: &[&Modifier]) -> String {
     format!("{} ({})", group.name, what.join(", "))
 }
 
-fn no_group<'a>(group: &str, known: impl Iterator<Item = &'a str>) -> Error {
+fn factors(group: &Group, modifiers: &[&Modifier]) -> Factors {
+    modifiers.iter().fold(group.factors, |all, modifier| all.times(modifier.factors))
+}
+
+pub(super) fn no_group<'a>(group: &str, known: impl Iterator<Item = &'a str>) -> Error {
     Error::NoGroup { group: group.to_owned(), known: known.map(str::to_owned).collect() }
 }
 
 impl Part {
     /// The values of the first step.
-    fn values(&self, group: &Group) -> Values {
+    fn values(&self, group: &Group) -> Result<Values, Error> {
         present(group.optimizer.values(), &self.schedulers, self.factors)
+            .map_err(|source| Error::Options { group: group.name.clone(), source })
     }
 }
 
-/// What schedules and multipliers make of the values a group starts from.
-fn present(start: Values, schedulers: &[Scheduler], factors: Factors) -> Values {
-    let mut values = start;
-    schedulers.iter().for_each(|scheduler| scheduler.apply(&mut values));
-    Values { rate: values.rate * factors.rate, decay: values.decay * factors.decay, ..values }
-}
-
-fn plan(groups: &[Group], parts: &[Part]) -> Plan {
+fn plan(groups: &[Group], parts: &[Part]) -> Result<Plan, Error> {
     let planned = parts.iter().filter(|part| !part.members.is_empty()).map(|part| {
         let group = &groups[part.group];
-        PlannedGroup {
+        Ok(PlannedGroup {
             name: part.name.clone(),
             optimizer: group.optimizer.name(),
-            values: part.values(group),
+            values: part.values(group)?,
             schedules: part
                 .schedulers
                 .iter()
                 .map(|scheduler| scheduler.schedule().to_string())
                 .collect(),
             parameters: part.members.clone(),
-        }
+        })
     });
-    Plan(planned.collect())
+    planned.collect::<Result<_, Error>>().map(Plan)
 }
 
 impl fmt::Debug for Groups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.groups.iter().map(|group| &group.name)).finish()
-    }
-}
-
-#[derive(Debug)]
-struct BuiltGroup {
-    /// The name of the group that this is, or is a part of.
-    group: String,
-    name: String,
-    start: Values,
-    factors: Factors,
-    hyper: Hyper,
-    schedulers: Vec<Scheduler>,
-}
-
-impl BuiltGroup {
-    fn refresh(&self) {
-        self.hyper.set(present(self.start, &self.schedulers, self.factors));
-    }
-}
-
-/// A Burn optimizer whose groups have options and schedules of their own.
-///
-/// Displayed as its [`Plan`].
-pub struct GroupedOptimizer {
-    optimizer: ModuleOptimizer,
-    groups: Vec<BuiltGroup>,
-    plan: Plan,
-}
-
-/// Where the schedules of a [`GroupedOptimizer`] stand, to be saved with its record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GroupState {
-    groups: Vec<SavedGroup>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SavedGroup {
-    name: String,
-    start: [f64; 3],
-    schedulers: Vec<SchedulerState>,
-}
-
-impl GroupedOptimizer {
-    /// Updates the originals of `net`, each with the options of its group.
-    pub fn step<M: Module>(
-        &mut self,
-        net: Parametrized<M>,
-        grads: GradientsParams,
-    ) -> Parametrized<M> {
-        // Every group reads its own rate.
-        self.optimizer.step(0.0, net, grads)
-    }
-
-    /// Moves the schedules that count steps on by one. Call it after each [`step`](Self::step).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Schedule`] for a schedule past its end, or one that waits for a metric. Nothing has
-    /// moved then.
-    pub fn end_step(&mut self) -> Result<(), Error> {
-        self.advance(Unit::Step, None)
-    }
-
-    /// Moves the schedules that count epochs on by one. Call it after each epoch.
-    ///
-    /// # Errors
-    ///
-    /// As [`end_step`](Self::end_step).
-    pub fn end_epoch(&mut self) -> Result<(), Error> {
-        self.advance(Unit::Epoch, None)
-    }
-
-    /// As [`end_epoch`](Self::end_epoch), with what the epoch came to: for schedules that wait for
-    /// a plateau.
-    ///
-    /// # Errors
-    ///
-    /// As [`end_step`](Self::end_step).
-    pub fn end_epoch_with(&mut self, metric: f64) -> Result<(), Error> {
-        self.advance(Unit::Epoch, Some(metric))
-    }
-
-    fn advance(&mut self, unit: Unit, metric: Option<f64>) -> Result<(), Error> {
-        // All move or none does.
-        let mut moved: Vec<Vec<Scheduler>> =
-            self.groups.iter().map(|group| group.schedulers.clone()).collect();
-        for scheduler in moved.iter_mut().flatten().filter(|scheduler| scheduler.unit() == unit) {
-            match metric {
-                Some(metric) => scheduler.step_with(metric)?,
-                None => scheduler.step()?,
-            }
-        }
-        for (group, schedulers) in self.groups.iter_mut().zip(moved) {
-            group.schedulers = schedulers;
-            group.refresh();
-        }
-        Ok(())
-    }
-
-    /// The values that a group starts from, before schedules and multipliers.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoGroup`] if there is none of this name.
-    pub fn start(&self, group: &str) -> Result<Values, Error> {
-        match self.groups.iter().find(|known| known.group == group) {
-            Some(group) => Ok(group.start),
-            None => Err(self.unknown(group)),
-        }
-    }
-
-    /// Sets the values that a group starts from, all parts of it; schedules and multipliers apply
-    /// on top.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoGroup`] if there is none of this name.
-    pub fn set_start(&mut self, group: &str, start: Values) -> Result<(), Error> {
-        self.start(group)?;
-        for part in self.groups.iter_mut().filter(|part| part.group == group) {
-            part.start = start;
-            part.refresh();
-        }
-        Ok(())
-    }
-
-    fn unknown(&self, group: &str) -> Error {
-        let mut known: Vec<&str> = self.groups.iter().map(|part| part.group.as_str()).collect();
-        known.dedup();
-        no_group(group, known.into_iter())
-    }
-
-    /// Where the schedules stand.
-    pub fn state(&self) -> GroupState {
-        let saved = |group: &BuiltGroup| SavedGroup {
-            name: group.name.clone(),
-            start: [group.start.rate, group.start.momentum, group.start.decay],
-            schedulers: group.schedulers.iter().map(Scheduler::state).collect(),
-        };
-        GroupState { groups: self.groups.iter().map(saved).collect() }
-    }
-
-    /// Puts the schedules where they stood, group by name.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoGroup`] for a group that is not there, [`Error::Schedule`] if its schedules are
-    /// others. Nothing has changed then.
-    pub fn load_state(&mut self, state: &GroupState) -> Result<(), Error> {
-        let mut loaded = Vec::new();
-        for saved in &state.groups {
-            let Some(at) = self.groups.iter().position(|group| group.name == saved.name) else {
-                return Err(self.unknown(&saved.name));
-            };
-            let mut schedulers = self.groups[at].schedulers.clone();
-            if schedulers.len() != saved.schedulers.len() {
-                return Err(Error::Schedule {
-                    schedule: "state",
-                    reason: format!(
-                        "group `{}` has {} schedules, the saved one {}",
-                        saved.name,
-                        schedulers.len(),
-                        saved.schedulers.len()
-                    ),
-                });
-            }
-            for (scheduler, state) in schedulers.iter_mut().zip(&saved.schedulers) {
-                scheduler.load_state(state)?;
-            }
-            let [rate, momentum, decay] = saved.start;
-            loaded.push((at, Values { rate, momentum, decay }, schedulers));
-        }
-        for (at, start, schedulers) in loaded {
-            let group = &mut self.groups[at];
-            (group.start, group.schedulers) = (start, schedulers);
-            group.refresh();
-        }
-        Ok(())
-    }
-
-    /// The state of every parameter's optimizer (moments, steps), to save it.
-    ///
-    /// It is kept under parameter ids, which a burnpack record of the network restores: load the
-    /// network first, build the groups, then load this.
-    pub fn to_record(&self) -> OptimizerRecord {
-        self.optimizer.to_record()
-    }
-
-    /// The optimizer with the state of a record. Schedules are not part of it: see
-    /// [`state`](Self::state).
-    pub fn load_record(self, record: OptimizerRecord) -> Self {
-        Self { optimizer: self.optimizer.load_record(record), ..self }
-    }
-
-    /// The present rate of each group, in order.
-    pub fn rates(&self) -> Vec<(&str, f64)> {
-        self.values().into_iter().map(|(name, values)| (name, values.rate)).collect()
-    }
-
-    /// The present values of each group, in order.
-    pub fn values(&self) -> Vec<(&str, Values)> {
-        self.groups.iter().map(|group| (group.name.as_str(), group.hyper.get())).collect()
-    }
-
-    /// Which parameter is where, as planned when it was built.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-}
-
-impl fmt::Debug for GroupedOptimizer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupedOptimizer").field("groups", &self.groups).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for GroupedOptimizer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.plan.fmt(f)
     }
 }

@@ -23,6 +23,13 @@ fn is_host(_: &Device) -> bool {
     false
 }
 
+/// A tensor of a record, in the dtype that it has there and not the device's own; `None` if it is of
+/// another rank.
+pub(super) fn restored<const D: usize>(data: TensorData, device: &Device) -> Option<Tensor<D>> {
+    let dtype = data.dtype();
+    (data.rank() == D).then(|| Tensor::from_data(data, (device, dtype)))
+}
+
 /// A tensor taken apart. Not a copy if nothing else holds its storage.
 pub(super) struct Taken<const D: usize> {
     data: TensorData,

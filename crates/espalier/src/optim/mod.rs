@@ -6,6 +6,7 @@
 mod adam;
 mod defaults;
 mod foreign;
+mod grouped;
 mod groups;
 mod host;
 mod hyper;
@@ -13,12 +14,15 @@ mod modify;
 mod options;
 mod plan;
 mod sgd;
+mod state;
 
-pub use adam::{Adam, AdamW};
+pub use adam::{Adam, AdamW, MomentState};
 pub use defaults::Defaults;
 pub use foreign::BurnOptimizer;
-pub use groups::{GroupState, GroupedOptimizer, Groups};
+pub use grouped::{GroupState, GroupedOptimizer};
+pub use groups::Groups;
 pub use hyper::Hyper;
 pub use options::{GroupOptimizer, OptionError, Options};
 pub use plan::{Plan, PlannedGroup};
 pub use sgd::{Sgd, SgdState};
+pub use state::StateError;

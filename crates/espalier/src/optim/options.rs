@@ -89,16 +89,28 @@ impl Options {
                 return Err(OptionError::Unknown { optimizer, option, known });
             }
             for found in values {
-                let below_one = option == "momentum" || option == "betas";
-                if !(found >= 0.0 && found.is_finite()) || (below_one && found >= 1.0) {
-                    let expected =
-                        if below_one { "at least 0 and below 1" } else { "0 or a positive number" };
-                    return Err(OptionError::Range { option, expected, found });
-                }
+                check_range(option, found)?;
             }
         }
         Ok(())
     }
+}
+
+/// Refuses a number that makes no sense for an option.
+pub(super) fn check_range(option: &'static str, found: f64) -> Result<(), OptionError> {
+    let below_one = option == "momentum" || option == "betas";
+    if found >= 0.0 && found.is_finite() && !(below_one && found >= 1.0) {
+        return Ok(());
+    }
+    let expected = if below_one { "at least 0 and below 1" } else { "0 or a positive number" };
+    Err(OptionError::Range { option, expected, found })
+}
+
+/// Refuses values that a group cannot start from.
+pub(super) fn check_values(values: Values) -> Result<(), OptionError> {
+    check_range("rate", values.rate)?;
+    check_range("momentum", values.momentum)?;
+    check_range("decay", values.decay)
 }
 
 impl fmt::Display for Options {
@@ -134,6 +146,25 @@ pub enum OptionError {
         /// What the schedule would move.
         target: Target,
     },
+    /// Two schedules on one thing, of which the second would overwrite the first.
+    #[error(
+        "two schedules move the {target}: `{first}` and `{second}`; make one of them with \
+         `Schedule::chained` or `Schedule::sequential`"
+    )]
+    TwoSchedules {
+        /// What both move.
+        target: Target,
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A start value of what a schedule moves from the start value that it had.
+    #[error("the {target} is moved by a schedule, which goes on from the value it started from")]
+    Scheduled {
+        /// What is scheduled.
+        target: Target,
+    },
     /// A number outside its range.
     #[error("`{option}` is {expected}, found {found}")]
     Range {
@@ -156,6 +187,16 @@ pub trait GroupOptimizer: Optimizer {
 
     /// Its own rate, momentum (the first beta for Adam) and decay.
     fn values(&self) -> Values;
+
+    /// Whether its own numbers make sense. Rate, momentum and decay are looked at if not told
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionError::Range`] for one that is out of range.
+    fn check(&self) -> Result<(), OptionError> {
+        check_values(self.values())
+    }
 
     /// The optimizer with the options that are set in place of its own.
     ///

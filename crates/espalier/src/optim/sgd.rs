@@ -1,12 +1,12 @@
 //! Stochastic gradient descent.
 
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use espalier_kernels::{SgdStep, sgd};
 
-use super::host::{Taken, as_slices, with_real};
+use super::host::{Taken, as_slices, restored, with_real};
 use super::hyper::Hyper;
-use super::options::{GroupOptimizer, OptionError, Options};
+use super::options::{GroupOptimizer, OptionError, Options, check_values};
 use crate::schedule::Values;
 
 /// Stochastic gradient descent with momentum: `torch.optim.SGD`.
@@ -44,7 +44,7 @@ pub struct Sgd {
 /// What [`Sgd`] remembers of a parameter. Saved in records as Burn's own.
 #[derive(Debug, Clone)]
 pub struct SgdState<const D: usize> {
-    /// The velocity; none without momentum.
+    /// The velocity; none before there is a momentum. While that is 0 it stays, as in PyTorch.
     pub velocity: Option<Tensor<D>>,
 }
 
@@ -60,12 +60,11 @@ impl<const D: usize> RecordState for SgdState<D> {
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
         let data = src.take_tensor(&join_path(prefix, MOMENTUM), "velocity");
-        // The dtype of the file, not the device's default.
-        let tensor = |data: TensorData| {
-            let dtype = data.dtype();
-            Tensor::from_data(data, (device, dtype))
+        let velocity = match data {
+            Some(data) => Some(restored(data, device)?),
+            None => None,
         };
-        Some(Self { velocity: data.map(tensor) })
+        Some(Self { velocity })
     }
 }
 
@@ -186,6 +185,14 @@ impl GroupOptimizer for Sgd {
     fn values(&self) -> Values {
         Values { rate: self.rate, momentum: self.momentum, decay: self.decay }
     }
+    fn check(&self) -> Result<(), OptionError> {
+        check_values(self.values())?;
+        let found = self.dampening;
+        if found.is_finite() {
+            return Ok(());
+        }
+        Err(OptionError::Range { option: "dampening", expected: "a number", found })
+    }
     fn with_options(self, options: &Options) -> Result<Self, OptionError> {
         options.check("SGD", &["rate", "momentum", "decay"])?;
         Ok(Self {
@@ -211,8 +218,12 @@ impl Optimizer for Sgd {
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let grad = if self.maximize { grad.neg() } else { grad };
-        let velocity = state.and_then(|state| state.velocity);
+        // A record may be of another precision.
+        let dtype = tensor.dtype();
+        let velocity = state.and_then(|state| state.velocity).map(|part| part.cast(dtype));
         let numbers = self.numbers(rate, velocity.is_none());
+        let (velocity, idle) =
+            if numbers.momentum == 0.0 { (None, velocity) } else { (velocity, None) };
         let slices = match &velocity {
             Some(velocity) => as_slices(&[&tensor, &grad, velocity]),
             None => as_slices(&[&tensor, &grad]),
@@ -221,7 +232,7 @@ impl Optimizer for Sgd {
             Some(dtype) => self.step_slices(dtype, &numbers, tensor, grad, velocity),
             None => Self::step_tensors(&numbers, tensor, grad, velocity),
         };
-        (tensor, Some(SgdState { velocity }))
+        (tensor, Some(SgdState { velocity: velocity.or(idle) }))
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
@@ -234,6 +245,7 @@ impl Optimizer for Sgd {
 mod tests {
     use super::*;
     use crate::init::Rng;
+    use burn::tensor::TensorData;
 
     #[test]
     fn slices_and_tensor_operations_agree() {

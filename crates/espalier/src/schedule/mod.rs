@@ -36,6 +36,7 @@ pub use anneal::{Anneal, DecayShape, Wsd};
 pub use cyclic::{Cyclic, CyclicMode};
 pub use one_cycle::OneCycle;
 pub use plateau::{Mode, Plateau, Threshold};
+pub(crate) use rule::Exact;
 use rule::Rule;
 pub use scheduler::{Scheduler, SchedulerState};
 
@@ -240,7 +241,7 @@ impl Schedule {
     /// As [`curve`](Self::curve).
     pub fn values(&self, start: &Values, n: usize) -> Result<Vec<Values>, Error> {
         let mut scheduler = Scheduler::new(self.clone(), start)?;
-        let mut found = Vec::with_capacity(n);
+        let mut found = Vec::new();
         for t in 0..n {
             if t > 0 {
                 scheduler.step()?;

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// A number that is saved as text, for JSON rounds numbers when read and has no infinity.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Exact(pub(super) f64);
+pub(crate) struct Exact(pub(crate) f64);
 
 impl Serialize for Exact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

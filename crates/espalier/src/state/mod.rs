@@ -20,6 +20,7 @@ use crate::nn::lazy;
 use layer::scoped_descriptions;
 use load::Wanted;
 use save::{EXTRA, Save};
+pub(crate) use save::{burn_dtype, dtype_of};
 pub(crate) use walk::TorchWalk;
 
 /// Whether every name must match: PyTorch's `strict`.
@@ -94,6 +95,11 @@ impl StateDict {
         let mut out = save.out;
         out.metadata.extend(scoped_descriptions(&save.walk.wrappers, ""));
         Self(out)
+    }
+
+    /// Tensors of another kind than a module's: an optimizer's.
+    pub(crate) fn over(checkpoint: Checkpoint) -> Self {
+        Self(checkpoint)
     }
 
     /// Reads a safetensors file.

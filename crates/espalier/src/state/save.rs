@@ -122,7 +122,14 @@ impl ModuleVisitor for Save {
     }
 }
 
-fn dtype_of(dtype: DType) -> Option<Dtype> {
+/// Burn's name for a type of numbers in files.
+pub(crate) fn burn_dtype(dtype: Dtype) -> Option<DType> {
+    use DType::{BF16, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
+    let known = [F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8];
+    known.into_iter().find(|known| dtype_of(*known) == Some(dtype))
+}
+
+pub(crate) fn dtype_of(dtype: DType) -> Option<Dtype> {
     Some(match dtype {
         DType::F64 => Dtype::F64,
         DType::F32 => Dtype::F32,

@@ -5,6 +5,7 @@ mod chain;
 mod common;
 mod errors;
 mod gradcheck;
+mod groups;
 mod life;
 mod multistep;
 mod optim;

@@ -2,6 +2,8 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 mod common;
+mod faults;
 mod options;
 mod plans;
+mod resume;
 mod schedules;

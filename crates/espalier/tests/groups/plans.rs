@@ -105,3 +105,40 @@ fn a_tied_parameter_is_in_the_group_of_either_name() {
     assert_eq!(members(&plan, "a"), ["0.bias"]);
     assert!(plan.group_of("3.bias").is_none(), "it is trained under the other name");
 }
+
+#[test]
+fn a_multiplier_reaches_a_tied_parameter_by_either_name() {
+    for name in ["3.bias", "0.bias"] {
+        let mut net = net();
+        net.tie("3.bias", "0.bias").unwrap();
+        let plan = Groups::new(Sgd::new().with_rate(1.0))
+            .multiply(name, Options::new().rate_multiplier(0.5))
+            .unwrap()
+            .plan(&net)
+            .unwrap();
+        assert_eq!(plan.group_of("0.bias").unwrap().values.rate, 0.5, "{name}");
+        assert_eq!(plan.group_of("0.weight").unwrap().values.rate, 1.0);
+    }
+}
+
+#[derive(burn::module::Module, Debug)]
+struct Unusual {
+    scale: burn::module::Param<burn::tensor::Tensor<1>>,
+    bias: burn::module::Param<burn::tensor::Tensor<3>>,
+    weight: burn::module::Param<burn::tensor::Tensor<2>>,
+}
+
+#[test]
+fn vectors_and_whatever_is_named_bias_go_without_decay() {
+    use burn::module::Param;
+    use burn::tensor::{Device, Tensor};
+    let device = Device::default().autodiff();
+    let net = espalier::Parametrized::new(Unusual {
+        scale: Param::from_tensor(Tensor::ones([2], &device)),
+        bias: Param::from_tensor(Tensor::ones([2, 1, 1], &device)),
+        weight: Param::from_tensor(Tensor::ones([2, 2], &device)),
+    });
+    let plan = Groups::new(AdamW::new()).no_decay_on_bias_and_norm().plan(&net).unwrap();
+    assert_eq!(members(&plan, "default (no decay)"), ["scale", "bias"]);
+    assert_eq!(members(&plan, "default"), ["weight"]);
+}

@@ -88,7 +88,7 @@ fn a_state_of_other_groups_is_refused() {
     );
     let scheduled = Groups::new(Sgd::new()).schedule(halving()).build(&net()).unwrap().state();
     let error = other.load_state(&scheduled).unwrap_err().to_string();
-    assert!(error.contains("has 0 schedules, the saved one 1"), "{error}");
+    assert!(error.contains("there are 0 schedules, the saved group has 1"), "{error}");
 }
 
 #[test]

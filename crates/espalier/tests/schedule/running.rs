@@ -132,7 +132,8 @@ fn the_end_of_a_one_cycle_and_a_missing_metric_are_told() {
     let error = scheduler.step().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "reduce_on_plateau needs a metric at each step: call `step_with(metric)`"
+        "reduce_on_plateau needs a metric at each step: call `step_with(metric)`; for groups, \
+         `end_step_with` or `end_epoch_with`"
     );
     assert_eq!(scheduler.time(), 0);
     assert!(matches!(plateau.curve(0.1, 2), Err(Error::ScheduleMetric { .. })));
