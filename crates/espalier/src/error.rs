@@ -277,6 +277,9 @@ pub enum Error {
     /// A saved state that is not of this optimizer.
     #[error(transparent)]
     OptimizerState(#[from] crate::optim::StateError),
+    /// An observation that failed.
+    #[error(transparent)]
+    Observe(#[from] crate::observe::ObserveError),
     /// A state dict that does not fit the module.
     #[error(transparent)]
     Load(Box<LoadReport>),

@@ -14,6 +14,7 @@
 //! | constrain, share and prune them | [`Parametrized`], [`parametrize`], [`prune`] |
 //! | train them in groups, on a schedule | [`optim::Groups`], [`schedule`] |
 //! | clip gradients, average networks | [`clip`], [`average`] |
+//! | watch them while they are trained | [`observe::Watch`] |
 //! | save and load them | [`state::StateDict`] |
 
 pub mod average;
@@ -23,6 +24,7 @@ mod error;
 mod frame;
 pub mod init;
 pub mod nn;
+pub mod observe;
 pub mod optim;
 pub mod parametrize;
 pub mod prune;

@@ -234,6 +234,14 @@ impl<M: Module> Parametrized<M> {
         }
     }
 
+    /// The ids of the leaf parameters behind an entry that is no tie.
+    pub(crate) fn leaves(&self, entry: &ParamInfo) -> Vec<ParamId> {
+        match self.slots.get(&entry.path) {
+            Some(_) => self.ids(&entry.path),
+            None => vec![entry.id],
+        }
+    }
+
     /// The value of every slot, tied ones last.
     fn values(&self) -> BTreeMap<String, AnyTensor> {
         let mut values = BTreeMap::new();

@@ -1,0 +1,102 @@
+//! What watching a training costs: the same steps with a watch and without.
+#![allow(missing_docs)]
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig, Relu};
+use burn::tensor::{Device, Distribution, Tensor};
+use espalier::Parametrized;
+use espalier::observe::{Jsonl, TensorBoard, Watch};
+use espalier::optim::{AdamW, Groups};
+use espalier_bench::{Row, Table, turns};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Module, Debug)]
+struct Net {
+    layers: Vec<Linear>,
+    relu: Relu,
+}
+
+impl Net {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let mut layers = self.layers.iter();
+        let first = layers.next().map_or(x.clone(), |layer| layer.forward(x));
+        layers.fold(first, |x, layer| layer.forward(self.relu.forward(x)))
+    }
+}
+
+const WIDTHS: [usize; 4] = [784, 512, 512, 10];
+const BATCH: usize = 128;
+/// The default of `Watch`.
+const INTERVAL: usize = 200;
+
+/// A training that is watched every `every` steps; 0: not at all.
+fn training(every: usize) -> impl FnMut(usize) -> f64 {
+    let device = Device::flex().autodiff();
+    let layers = WIDTHS.windows(2).map(|w| LinearConfig::new(w[0], w[1]).init(&device)).collect();
+    let x = Tensor::<2>::random([BATCH, WIDTHS[0]], Distribution::Default, &device);
+    let y = Tensor::<2>::random([BATCH, WIDTHS[3]], Distribution::Default, &device);
+    let net = Parametrized::new(Net { layers, relu: Relu::new() });
+    let mut optim = Groups::new(AdamW::new()).build(&net).unwrap_or_else(|_| unreachable!());
+    let mut net = Some(net);
+    let dir = std::env::temp_dir().join(format!("espalier-bench-{}", std::process::id()));
+    let board = TensorBoard::create(&dir).unwrap_or_else(|error| panic!("{error}"));
+    let lines = Jsonl::create(dir.join("watch.jsonl")).unwrap_or_else(|error| panic!("{error}"));
+    let mut watch = Watch::new().every(every).to(board).to(lines);
+    let mut step = 1;
+    move |n| {
+        let start = Instant::now();
+        for _ in 0..n {
+            let model = net.take().unwrap_or_else(|| unreachable!());
+            let grads = {
+                let step = model.effective();
+                let loss = (step.forward(x.clone()) - y.clone()).square().mean();
+                model.grads(loss.backward()).unwrap_or_else(|_| unreachable!())
+            };
+            watch.before(step, &model, &grads).unwrap_or_else(|error| panic!("{error}"));
+            let model = optim.step(model, grads);
+            watch.after(step, &model).unwrap_or_else(|error| panic!("{error}"));
+            net = Some(model);
+            step += 1;
+        }
+        start.elapsed().as_secs_f64() / n.max(1) as f64
+    }
+}
+
+fn main() {
+    let (mut plain, mut each, mut usual) = (training(0), training(1), training(INTERVAL));
+    // Whole intervals, so that every turn has its share of observed steps.
+    let seconds = turns(
+        &mut [
+            &mut |n| plain(n.next_multiple_of(INTERVAL)),
+            &mut |n| usual(n.next_multiple_of(INTERVAL)),
+            &mut |n| each(n),
+        ],
+        7,
+    );
+    let row = |case: &str, ours, target| Row {
+        case: format!("step 784-512-512-10, {case}"),
+        peer: "not watched".into(),
+        ours,
+        theirs: seconds[0],
+        target,
+    };
+    let [usual, each] = [seconds[1], seconds[2]];
+    let table = Table(vec![
+        row("watched every 200", usual, Some(1.02)),
+        row("watched at each step", each, None),
+    ]);
+    println!("{table}");
+    // What one observation costs, spread over the default interval: less noisy than the ratio.
+    let share = (each - seconds[0]) / seconds[0] / INTERVAL as f64;
+    println!(
+        "an observation: {:.3} ms, {:.3} % of {INTERVAL} steps",
+        (each - seconds[0]) * 1e3,
+        share * 1e2
+    );
+    let dir = std::env::temp_dir().join(format!("espalier-bench-{}", std::process::id()));
+    std::fs::remove_dir_all(dir).ok();
+}
