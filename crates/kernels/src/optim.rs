@@ -69,7 +69,13 @@ pub fn adam<T: Real>(
         None => pieces(n, (weight, gradient, m, v), |(w, g, m, v)| {
             Arch::new().dispatch(
                 #[inline(always)]
-                || adam_piece(step, w, g, m, v),
+                || {
+                    if step.l2 == 0.0 {
+                        adam_piece::<T, false>(step, w, g, m, v);
+                    } else {
+                        adam_piece::<T, true>(step, w, g, m, v);
+                    }
+                },
             );
         }),
         Some(peak) => {
@@ -77,7 +83,13 @@ pub fn adam<T: Real>(
             pieces(n, (weight, gradient, m, v, peak), |(w, g, m, v, peak)| {
                 Arch::new().dispatch(
                     #[inline(always)]
-                    || amsgrad_piece(step, w, g, m, v, peak),
+                    || {
+                        if step.l2 == 0.0 {
+                            amsgrad_piece::<T, false>(step, w, g, m, v, peak);
+                        } else {
+                            amsgrad_piece::<T, true>(step, w, g, m, v, peak);
+                        }
+                    },
                 );
             });
         }
@@ -85,16 +97,22 @@ pub fn adam<T: Real>(
 }
 
 #[inline(always)]
-fn adam_piece<T: Real>(step: &AdamStep, w: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
+fn adam_piece<T: Real, const L2: bool>(
+    step: &AdamStep,
+    w: &mut [T],
+    g: &[T],
+    m: &mut [T],
+    v: &mut [T],
+) {
     let adam = Adam::<T>::new(step);
     for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-        adam.moments(*w, *g, m, v);
+        adam.moments::<L2>(*w, *g, m, v);
         *w = adam.update(*w, *m, *v);
     }
 }
 
 #[inline(always)]
-fn amsgrad_piece<T: Real>(
+fn amsgrad_piece<T: Real, const L2: bool>(
     step: &AdamStep,
     w: &mut [T],
     g: &[T],
@@ -104,7 +122,7 @@ fn amsgrad_piece<T: Real>(
 ) {
     let adam = Adam::<T>::new(step);
     for ((((w, g), m), v), peak) in w.iter_mut().zip(g).zip(m).zip(v).zip(peak) {
-        adam.moments(*w, *g, m, v);
+        adam.moments::<L2>(*w, *g, m, v);
         *peak = peak.greater(*v);
         *w = adam.update(*w, *m, *peak);
     }
@@ -140,8 +158,9 @@ impl<T: Real> Adam<T> {
     }
 
     #[inline(always)]
-    fn moments(&self, w: T, g: T, m: &mut T, v: &mut T) {
-        let g = g + self.l2 * w;
+    fn moments<const L2: bool>(&self, w: T, g: T, m: &mut T, v: &mut T) {
+        // Without decay nothing is added: zero times an infinite weight is NaN.
+        let g = if L2 { g + self.l2 * w } else { g };
         *m = self.beta1 * *m + self.rest1 * g;
         *v = self.beta2 * *v + self.rest2 * (g * g);
     }
@@ -193,8 +212,15 @@ pub fn sgd<T: Real>(step: &SgdStep, weight: &mut [T], gradient: &[T], velocity: 
                 #[inline(always)]
                 || {
                     let (rate, l2) = (T::of(step.rate), T::of(step.l2));
-                    for (w, g) in w.iter_mut().zip(g) {
-                        *w -= rate * (*g + l2 * *w);
+                    // Without decay nothing is added: zero times an infinite weight is NaN.
+                    if step.l2 == 0.0 {
+                        for (w, g) in w.iter_mut().zip(g) {
+                            *w -= rate * *g;
+                        }
+                    } else {
+                        for (w, g) in w.iter_mut().zip(g) {
+                            *w -= rate * (*g + l2 * *w);
+                        }
                     }
                 },
             );
@@ -204,7 +230,13 @@ pub fn sgd<T: Real>(step: &SgdStep, weight: &mut [T], gradient: &[T], velocity: 
             pieces(n, (weight, gradient, velocity), |(w, g, velocity)| {
                 Arch::new().dispatch(
                     #[inline(always)]
-                    || momentum_piece(step, w, g, velocity),
+                    || {
+                        if step.l2 == 0.0 {
+                            momentum_piece::<T, false>(step, w, g, velocity);
+                        } else {
+                            momentum_piece::<T, true>(step, w, g, velocity);
+                        }
+                    },
                 );
             });
         }
@@ -212,13 +244,18 @@ pub fn sgd<T: Real>(step: &SgdStep, weight: &mut [T], gradient: &[T], velocity: 
 }
 
 #[inline(always)]
-fn momentum_piece<T: Real>(step: &SgdStep, w: &mut [T], g: &[T], velocity: &mut [T]) {
+fn momentum_piece<T: Real, const L2: bool>(
+    step: &SgdStep,
+    w: &mut [T],
+    g: &[T],
+    velocity: &mut [T],
+) {
     let (rate, l2, momentum) = (T::of(step.rate), T::of(step.l2), T::of(step.momentum));
     let rest = T::of(1.0 - step.dampening);
     let ahead = T::of(if step.nesterov { 1.0 } else { 0.0 });
     let along = T::of(if step.nesterov { step.momentum } else { 1.0 });
     for ((w, g), velocity) in w.iter_mut().zip(g).zip(velocity) {
-        let g = *g + l2 * *w;
+        let g = if L2 { *g + l2 * *w } else { *g };
         *velocity = momentum * *velocity + rest * g;
         *w -= rate * (ahead * g + along * *velocity);
     }
@@ -329,6 +366,20 @@ mod tests {
                 assert!(peak[i] > v2[i] || w3[i] == w2[i]);
             }
         }
+    }
+
+    #[test]
+    fn an_infinite_weight_is_no_nan_without_decay() {
+        let adam_step = AdamStep { l2: 0.0, shrink: 1.0, ..STEP };
+        let sgd_step =
+            SgdStep { rate: 0.1, l2: 0.0, momentum: 0.9, dampening: 0.0, nesterov: true };
+        let infinite = [f64::NEG_INFINITY];
+        let (mut a, mut b, mut c, mut d) = (infinite, infinite, infinite, infinite);
+        adam(&adam_step, &mut a, &[1.0], &mut [0.0], &mut [0.0], None);
+        adam(&adam_step, &mut b, &[1.0], &mut [0.0], &mut [0.0], Some(&mut [0.0]));
+        sgd(&sgd_step, &mut c, &[1.0], Some(&mut [0.0]));
+        sgd(&sgd_step, &mut d, &[1.0], None);
+        assert_eq!([a, b, c, d], [infinite; 4]);
     }
 
     #[test]

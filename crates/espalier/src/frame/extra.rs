@@ -101,6 +101,12 @@ pub(super) fn describe<M: Module>(net: &Parametrized<M>) -> String {
     serde_json::to_string(&extra).unwrap_or_default()
 }
 
+/// A description out of the tensor that holds it.
+pub(crate) fn decode(data: &TensorData) -> String {
+    let bytes: Vec<u8> = data.iter::<i64>().filter_map(|byte| u8::try_from(byte).ok()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A tie that a description tells of.
 pub(crate) struct DescribedTie {
     /// The tied path, as the wrapper names it.
@@ -205,7 +211,7 @@ impl<M: Module> Parametrized<M> {
     /// # Ok::<(), espalier::Error>(())
     /// ```
     pub fn description(&self) -> String {
-        describe(self)
+        describe(&self.settled())
     }
 
     /// Registers what [`description`](Self::description) says and is not registered yet.
@@ -224,8 +230,9 @@ impl<M: Module> Parametrized<M> {
             )));
         }
         let mut net = self.clone();
+        net.settle();
         // Slots that are as described already stay; others would be registered twice.
-        let present: Extra = serde_json::from_str(&describe(self)).map_err(invalid)?;
+        let present: Extra = serde_json::from_str(&describe(&net)).map_err(invalid)?;
         let mut seen = BTreeSet::new();
         let mut missing = Vec::new();
         for saved in &extra.slots {

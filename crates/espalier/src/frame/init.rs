@@ -51,6 +51,7 @@ impl<M: Module> Parametrized<M> {
         init: Init,
         seed: u64,
     ) -> Result<Vec<String>, Error> {
+        self.settle();
         let selected: Vec<String> =
             self.locate(selector)?.into_iter().map(|info| info.path).collect();
         self.init_with(seed, |info, _| selected.contains(&info.path).then_some(init))
@@ -68,14 +69,16 @@ impl<M: Module> Parametrized<M> {
         seed: u64,
         mut choose: impl FnMut(&ParamInfo, &mut Rng) -> Option<Init>,
     ) -> Result<Vec<String>, Error> {
+        self.settle();
         let own = |info: &ParamInfo| self.canonical(&info.path) == info.path;
-        let drawn = draw(
-            &self.entries(),
-            seed,
-            |info, rng| {
-                if own(info) { choose(info, rng) } else { None }
-            },
-        )?;
+        let drawn =
+            draw(
+                &self.present_entries(),
+                seed,
+                |info, rng| {
+                    if own(info) { choose(info, rng) } else { None }
+                },
+            )?;
         let paths = drawn.iter().map(|drawn| drawn.info.path.clone()).collect();
         let mut net = self.clone();
         let mut leaves = BTreeMap::new();

@@ -10,13 +10,14 @@ mod register;
 mod slot;
 mod tie;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
-pub(crate) use extra::{NAME as EXTRA_STATE, restrict, ties_in};
+pub(crate) use extra::{DescribedTie, NAME as EXTRA_STATE, decode, restrict, ties_in};
 pub(crate) use module::visit_parameters;
 pub use register::{Leave, Parametrizations};
 pub(crate) use slot::SCALAR_LAYER;
@@ -118,10 +119,11 @@ impl<M: Module> Parametrized<M> {
     ///
     /// A parameter with one original of the same shape keeps its identity. Tied paths become
     /// parameters of their own with equal values.
-    pub fn fold(self) -> M {
+    pub fn fold(mut self) -> M {
         if self.folded {
             return self.template;
         }
+        self.settle();
         let values = self.values();
         let leaves = self.slots.iter().map(|(path, slot)| {
             let leaf = match slot {
@@ -195,6 +197,22 @@ impl<M: Module> Parametrized<M> {
 
     /// The effective tensors of the module: slotted paths under their own name.
     pub fn entries(&self) -> Vec<ParamInfo> {
+        self.settled().present_entries()
+    }
+
+    /// The wrapper as the next map leaves it: clones of lazy layers that have seen an input by now
+    /// are tied. Whatever edits a wrapper settles it first.
+    fn settled(&self) -> Cow<'_, Self> {
+        if !self.has_lazy {
+            return Cow::Borrowed(self);
+        }
+        let mut net = self.clone();
+        net.settle();
+        Cow::Owned(net)
+    }
+
+    /// The entries by the slots that there are.
+    fn present_entries(&self) -> Vec<ParamInfo> {
         let mut entries = tree::tensors(&self.template);
         for entry in &mut entries {
             if let Some(Slot::Computed(computed)) = self.slots.get(&entry.path) {
@@ -314,7 +332,8 @@ impl<M: Module> Parametrized<M> {
         match access::extract(&self.template, &[path]).into_values().next() {
             Some(param) => {
                 if self.has_lazy
-                    && let Some(info) = self.entries().into_iter().find(|info| info.path == path)
+                    && let Some(info) =
+                        self.present_entries().into_iter().find(|info| info.path == path)
                 {
                     info.require_initialized()?;
                 }
@@ -325,7 +344,7 @@ impl<M: Module> Parametrized<M> {
     }
 
     fn no_match(&self, path: &str) -> Error {
-        match Selector::path(path).select_from(&self.entries()) {
+        match Selector::path(path).select_from(&self.present_entries()) {
             Err(error) => error,
             Ok(_) => Error::RunningStatistic { path: path.to_owned() },
         }
@@ -341,7 +360,7 @@ impl<M: Module> Parametrized<M> {
 
     /// The selected parameters (no buffers), ties resolved, each once, in visit order.
     fn locate(&self, selector: impl IntoSelector) -> Result<Vec<ParamInfo>, Error> {
-        let entries = self.entries();
+        let entries = self.present_entries();
         let selection = selector.into_selector()?.select_from(&entries)?;
         let mut paths: Vec<&str> = Vec::new();
         for info in selection.iter().filter(|info| info.kind == Kind::Parameter) {

@@ -123,15 +123,9 @@ pub(crate) fn visit_parameters<M: Module, V: ModuleVisitor>(module: &M, visitor:
 impl<M: Module> Parametrized<M> {
     /// Visits the parameters and buffers of template and slots.
     pub(super) fn visit_parameters<V: ModuleVisitor>(&self, visitor: &mut V) {
-        if self.has_lazy {
-            // Seen as the next map leaves it.
-            let mut net = self.clone();
-            net.settle();
-            let mut through = Through { inner: visitor, slots: &net.slots, walk: Walk::default() };
-            return net.template.visit(&mut through);
-        }
-        let mut through = Through { inner: visitor, slots: &self.slots, walk: Walk::default() };
-        self.template.visit(&mut through);
+        let net = self.settled();
+        let mut through = Through { inner: visitor, slots: &net.slots, walk: Walk::default() };
+        net.template.visit(&mut through);
     }
 
     /// Takes the last update into Burn's running statistics.
@@ -195,9 +189,10 @@ impl<M: Module> Module for Parametrized<M> {
             return self.visit_parameters(visitor);
         }
         self.sync_statistics();
-        self.visit_parameters(visitor);
-        if !self.slots.is_empty() {
-            let state = Param::initialized(self.extra_id, extra::encode(self));
+        let net = self.settled();
+        net.visit_parameters(visitor);
+        if !net.slots.is_empty() {
+            let state = Param::initialized(net.extra_id, extra::encode(&net));
             visitor.enter_module(extra::NAME, "Struct:Parametrized");
             visitor.visit_int(&state);
             visitor.exit_module(extra::NAME, "Struct:Parametrized");

@@ -117,9 +117,13 @@ impl<M: Module> Parametrized<M> {
     /// ```
     pub fn summary(&self) -> Summary {
         self.sync_statistics();
+        self.settled().present_summary()
+    }
+
+    fn present_summary(&self) -> Summary {
         let mut values: BTreeMap<String, _> = tree::floats(&self.template).into_iter().collect();
         values.extend(self.values());
-        let rows = self.entries().into_iter().map(|info| {
+        let rows = self.present_entries().into_iter().map(|info| {
             let value = values.remove(&info.path);
             let zeros = value.map_or(0, |value| tree::count_zeros(&value.to_data()));
             let (tied_to, how) = match self.slots.get(&info.path) {

@@ -61,6 +61,7 @@ impl<M: Module> Parametrized<M> {
         method: impl Unstructured,
         amount: Amount,
     ) -> Result<Vec<String>, Error> {
+        self.settle();
         let mut candidates = self.candidates(selector)?;
         for candidate in &mut candidates {
             let count = amount
@@ -83,6 +84,7 @@ impl<M: Module> Parametrized<M> {
         method: impl Unstructured,
         amount: Amount,
     ) -> Result<Vec<String>, Error> {
+        self.settle();
         let mut candidates = self.candidates(selector)?;
         let mut scores = Vec::new();
         let mut keep = Vec::new();

@@ -145,6 +145,7 @@ impl<M: Module> Parametrized<M> {
         rule: &dyn Rule,
         is_unsafe: bool,
     ) -> Result<Vec<String>, Error> {
+        self.settle();
         let mut slots = Vec::new();
         for info in self.locate(selector)? {
             let slot = self.with_link(&info, rule, is_unsafe).map_err(|source| Error::Rule {
@@ -261,6 +262,7 @@ impl<M: Module> Parametrized<M> {
         selector: impl IntoSelector,
         leave: Leave,
     ) -> Result<Vec<String>, Error> {
+        self.settle();
         let mut leaves = BTreeMap::new();
         for ParamInfo { path, .. } in self.locate(selector)? {
             let Some(Slot::Computed(slot)) = self.slots.get(&path) else {
@@ -296,6 +298,10 @@ impl<M: Module> Parametrized<M> {
     ///
     /// [`Error::NotParametrized`] if nothing does, [`Error::NoMatch`] for an unknown path.
     pub fn parametrizations(&self, path: &str) -> Result<Parametrizations, Error> {
+        self.settled().present_parametrizations(path)
+    }
+
+    fn present_parametrizations(&self, path: &str) -> Result<Parametrizations, Error> {
         let tied_to = match self.slots.get(path) {
             Some(Slot::Tied(tied)) => Some(tied.to.clone()),
             _ => None,
@@ -324,9 +330,12 @@ impl<M: Module> Parametrized<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMatch`] for an unknown path, [`Error::Rank`] if it has another rank.
+    /// [`Error::NoMatch`] for an unknown path, [`Error::PathRank`] if it has another rank.
     pub fn get<const D: usize>(&self, path: &str) -> Result<Tensor<D>, Error> {
-        self.value(path)?.into_rank()
+        let value = self.value(path)?;
+        let found = value.dims();
+        let wrong = |_| Error::PathRank { path: path.to_owned(), expected: D, found };
+        value.into_rank().map_err(wrong)
     }
 
     /// As [`get`](Self::get), for any rank.
@@ -355,6 +364,7 @@ impl<M: Module> Parametrized<M> {
     /// [`Error::NoMatch`] for an unknown path, [`Error::Shape`] for a value of another shape,
     /// [`Error::Rule`] if a rule cannot take it. Then nothing is changed.
     pub fn set<const D: usize>(&mut self, path: &str, value: Tensor<D>) -> Result<(), Error> {
+        self.settle();
         let present = self.value(path)?;
         let (expected, found) = (present.dims(), value.dims().to_vec());
         if expected != found {

@@ -56,8 +56,9 @@ impl<M: Module> Parametrized<M> {
     }
 
     fn tie_as(&mut self, target: &str, to: &str, transpose: bool) -> Result<(), Error> {
+        self.settle();
         let error = |reason| Error::Tie { target: target.to_owned(), to: to.to_owned(), reason };
-        let entries = self.entries();
+        let entries = self.present_entries();
         let find = |path: &str| -> Result<ParamInfo, Error> {
             // For its error: unknown paths and running statistics.
             self.locate(path)?;
@@ -135,7 +136,8 @@ impl<M: Module> Parametrized<M> {
 
     /// The paths tied to another one, and that one, in order of the first.
     pub fn ties(&self) -> Vec<(String, String)> {
-        self.slots
+        self.settled()
+            .slots
             .iter()
             .filter_map(|(path, slot)| match slot {
                 Slot::Tied(tied) => Some((path.clone(), tied.to.clone())),
@@ -172,6 +174,7 @@ impl<M: Module> Parametrized<M> {
     /// one already, or with everything that does not fit ([`TieError::Layers`]). Nothing is tied
     /// then.
     pub fn tie_layers(&mut self, target: &str, to: &str) -> Result<Vec<(String, String)>, Error> {
+        self.settle();
         let error = |reason| Error::Tie { target: target.to_owned(), to: to.to_owned(), reason };
         let (own, source) = (self.layer_parameters(target)?, self.layer_parameters(to)?);
         let (mut pairs, mut faults) = (Vec::new(), Vec::new());
@@ -219,7 +222,7 @@ impl<M: Module> Parametrized<M> {
 
     /// The parameters (no buffers) below `layer` by their names there, in visit order.
     fn layer_parameters(&self, layer: &str) -> Result<Vec<(String, ParamInfo)>, Error> {
-        let entries = self.entries();
+        let entries = self.present_entries();
         let own: Vec<(String, ParamInfo)> = entries
             .iter()
             .filter(|info| info.kind == Kind::Parameter)
@@ -268,6 +271,7 @@ impl<M: Module> Parametrized<M> {
     /// [`Error::Tie`] if two such paths do not fit each other here, or the later one is parametrized
     /// or pruned. Nothing is tied then.
     pub fn tie_as_in(&mut self, state: &StateDict) -> Result<Vec<(String, String)>, Error> {
+        self.settle();
         let names = crate::state::torch_names(&self.template);
         let parameters: BTreeSet<String> = self
             .entries()
@@ -296,6 +300,7 @@ impl<M: Module> Parametrized<M> {
     ///
     /// [`Error::NotTied`] if the path is not tied, [`Error::NoMatch`] if there is no such path.
     pub fn untie(&mut self, path: &str) -> Result<(), Error> {
+        self.settle();
         if !matches!(self.slots.get(path), Some(Slot::Tied(_))) {
             self.template_param(path)?;
         }
@@ -310,6 +315,7 @@ impl<M: Module> Parametrized<M> {
     /// [`Error::NoLayer`] for a path without parameters below it, [`Error::NotTied`] if none of them
     /// is tied.
     pub fn untie_layer(&mut self, layer: &str) -> Result<Vec<String>, Error> {
+        self.settle();
         let own = self.layer_parameters(layer)?;
         self.untie_all(layer, own.into_iter().map(|(_, info)| info.path).collect())
     }

@@ -17,18 +17,24 @@ pub(crate) struct Drawn {
 }
 
 /// Values for the parameters of `all` that are chosen, each from its own stream of `seed`: its
-/// place among all, so that they do not depend on what else is chosen. Buffers are not asked for.
+/// place among all, so that they do not depend on what else is chosen. Buffers are not asked for,
+/// nor is a parameter of several names (clones) once it is drawn.
 pub(crate) fn draw(
     all: &[ParamInfo],
     seed: u64,
     mut choose: impl FnMut(&ParamInfo, &mut Rng) -> Option<Init>,
 ) -> Result<Vec<Drawn>, Error> {
-    let mut drawn = Vec::new();
+    let mut drawn: Vec<Drawn> = Vec::new();
     for (place, info) in all.iter().enumerate() {
         if info.kind != Kind::Parameter {
             continue;
         }
-        let mut rng = Rng::stream(seed, place as u64);
+        let is_same = |other: &ParamInfo| other.id == info.id && other.kind == Kind::Parameter;
+        if drawn.iter().any(|drawn| is_same(&drawn.info)) {
+            continue;
+        }
+        let first = all.iter().position(is_same).unwrap_or(place);
+        let mut rng = Rng::stream(seed, first as u64);
         let Some(init) = choose(info, &mut rng) else { continue };
         info.require_initialized()?;
         let shape = info.layout().torch_shape(&info.shape);
@@ -44,7 +50,8 @@ impl Init {
     /// Fills the selected parameters of `module`, each from its own stream of `seed`.
     ///
     /// The stream of a parameter is its place among all parameters of the module, so that its
-    /// values do not depend on what else is selected. Buffers are left alone.
+    /// values do not depend on what else is selected. Buffers are left alone. A parameter of several
+    /// names (a layer placed twice) is filled once, whichever is selected, and stays one.
     ///
     /// In a [`Parametrized`](crate::Parametrized) this fills originals, by their names; its
     /// [`init`](crate::Parametrized::init) fills what they make.
@@ -114,13 +121,13 @@ pub fn apply_with<M: Module>(
 }
 
 fn fill<M: Module>(module: M, drawn: Vec<Drawn>) -> M {
-    let fills = drawn.into_iter().map(|Drawn { info, data }| (info.path, data)).collect();
+    let fills = drawn.into_iter().map(|Drawn { info, data }| (info.id.val(), data)).collect();
     module.map(&mut Fill { fills, walk: Walk::default() })
 }
 
-/// Replaces parameters by values in PyTorch's layout.
+/// Replaces parameters by values in PyTorch's layout, by id, so that all names of one are filled.
 struct Fill {
-    fills: BTreeMap<String, TensorData>,
+    fills: BTreeMap<u64, TensorData>,
     walk: Walk,
 }
 
@@ -132,10 +139,10 @@ impl ModuleMapper for Fill {
         self.walk.exit();
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.walk.path();
-        let Some(data) = self.fills.remove(&path) else {
+        let Some(data) = self.fills.get(&param.id.val()).cloned() else {
             return param;
         };
+        let path = self.walk.path();
         let layout = Layout::of(self.walk.layer(), path.split('.'), D);
         let grad = param.is_require_grad();
         param.map(|old| {

@@ -37,6 +37,8 @@ impl TruncNormal {
         let (below, above) = ((low - mean) / std, (high - mean) / std);
         let reflected = above < 0.0;
         let (from, to) = if reflected { (-above, -below) } else { (below, above) };
+        // So far out nothing but the near bound is left, even where it overflows.
+        let from = from.min(f64::MAX / 4.0);
         let proposal = if from <= 0.0 {
             // The mean lies between the bounds: the wider they are, the better the normal does.
             if to - from > (2.0 * PI).sqrt() {
@@ -45,7 +47,7 @@ impl TruncNormal {
                 Proposal::Uniform { low: from, high: to, peak: 0.0 }
             }
         } else {
-            let root = (from * from + 4.0).sqrt();
+            let root = from.hypot(2.0);
             let rate = f64::midpoint(from, root);
             // `2 exp(1/2) / (a + root) * exp((a^2 - a root) / 4)`, written without overflow.
             let width = (0.5 + from * (from - root) / 4.0).exp() / rate;

@@ -16,6 +16,8 @@ pub(super) struct Alias {
     pub(super) of: String,
     /// Whether the alias is its transpose (of the last two dimensions) in PyTorch's layout.
     pub(super) swapped: bool,
+    /// The path whose tie it is.
+    pub(super) path: String,
 }
 
 /// What the ties of every wrapper in a visited module say.
@@ -83,7 +85,8 @@ impl Aliases {
                 return;
             }
             let (name, of) = (part.name_under(&alias.torch), tensor.torch.clone());
-            self.found.push(Alias { name, of, swapped });
+            let path = alias.torch.clone();
+            self.found.push(Alias { name, of, swapped, path });
         }
     }
 
@@ -137,6 +140,11 @@ impl<'a> Part<'a> {
             Self::Chain(rest) => format!("{parent}parametrizations.{leaf}.{rest}"),
         }
     }
+}
+
+/// Whether the tensor saved as `burn` is the parameter at `path`, or one it is computed from.
+pub(crate) fn is_part(burn: &str, path: &str) -> bool {
+    Part::of(burn, path).is_some()
 }
 
 /// The owner with its dot, and the last component.

@@ -110,11 +110,22 @@ fn find_layer(
     layer: &str,
 ) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
+    let owner = |name: &str| name.rsplit_once('.').map_or("", |(owner, _)| owner).to_owned();
+    let owners: BTreeSet<String> =
+        walk.entered.iter().map(|entered| owner(&entered.torch)).collect();
+    let holders: BTreeSet<String> =
+        tensors.iter().copied().chain(aliases.tied.iter().map(String::as_str)).map(owner).collect();
+    // Nothing tells an absent parameter (a bias) from a layer without parameters but that its owner
+    // holds parameters.
+    let is_absent = |name: &str| {
+        !owners.contains(name) && !walk.marked.contains(name) && holders.contains(&owner(name))
+    };
     let layers: Vec<&str> = walk
         .entered
         .iter()
         .map(|entered| entered.torch.as_str())
         .filter(|name| !tensors.contains(name) && !aliases.tied.iter().any(|tied| tied == name))
+        .filter(|name| !is_absent(name))
         .filter(|name| !name.ends_with(crate::frame::EXTRA_STATE) && seen.insert(*name))
         .collect();
     if layer.is_empty() || layers.contains(&layer) {

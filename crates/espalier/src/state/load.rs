@@ -12,6 +12,7 @@ use super::layer::{in_layer, scoped_descriptions};
 use super::report::{LoadReport, Mismatch, ValueFault};
 use super::walk::{Entered, TorchWalk, follow_walk};
 use super::{StateDict, Strict};
+use crate::erase::AnyTensor;
 use crate::error::Error;
 use crate::tree::contiguous;
 
@@ -191,7 +192,11 @@ impl StateDict {
             };
             values.extend(data.map(|data| (name.to_owned(), data)));
         }
-        Ok(module.map(&mut Load { walk: TorchWalk::default(), values }))
+        // Burn's running statistics hold their last update back until `valid`; it would come over
+        // what is loaded.
+        let _ = module.valid();
+        let given = BTreeMap::new();
+        Ok(module.map(&mut Load { walk: TorchWalk::default(), values, given }))
     }
 }
 
@@ -264,6 +269,8 @@ fn integers(tensor: &NamedTensor) -> Result<Option<TensorData>, espalier_checkpo
 struct Load {
     walk: TorchWalk,
     values: BTreeMap<String, TensorData>,
+    /// What was loaded, by id: clones without values of their own follow.
+    given: BTreeMap<u64, AnyTensor>,
 }
 
 impl Load {
@@ -282,15 +289,20 @@ impl Load {
 impl ModuleMapper for Load {
     follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, require_grad) = (param.id.val(), param.is_require_grad());
         let Some(data) = self.data(D) else {
-            return param;
+            let Some(Ok(same)) = self.given.get(&id).map(|same| same.detach().into_rank()) else {
+                return param;
+            };
+            return param.map(|_| if require_grad { same.require_grad() } else { same });
         };
         let layout = self.walk.layout(D);
-        let require_grad = param.is_require_grad();
+        let given = &mut self.given;
         param.map(|old| {
             let data = data.convert_dtype(old.dtype());
             let new = Tensor::<D>::from_data(data, (&old.device(), old.dtype()));
             let new = contiguous(layout.turn(new));
+            given.insert(id, new.clone().into());
             if require_grad { new.require_grad() } else { new }
         })
     }

@@ -17,6 +17,7 @@ pub use report::{LoadReport, Mismatch, ValueFault};
 
 use crate::error::Error;
 use crate::nn::lazy;
+pub(crate) use alias::is_part;
 use layer::scoped_descriptions;
 use load::Wanted;
 use save::{EXTRA, Save};

@@ -55,7 +55,7 @@ impl Save {
         for alias in &aliases.found {
             let copy = self.out.get(&alias.of);
             if let Some(copy) = copy.and_then(|of| renamed(of, &alias.name, alias.swapped)) {
-                tensors.push((place(&alias.name), copy));
+                tensors.push((place(&alias.path), copy));
             }
         }
         tensors.sort_by_key(|(place, _)| *place);

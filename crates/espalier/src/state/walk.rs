@@ -1,5 +1,7 @@
 //! Following a visit in PyTorch's names, and what a visit tells of wrappers.
 
+use std::collections::BTreeSet;
+
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
@@ -34,6 +36,8 @@ pub(crate) struct TorchWalk {
     names: Vec<String>,
     pub(super) entered: Vec<Entered>,
     pub(super) wrappers: Vec<Wrapper>,
+    /// The names that a container says the type of: modules, whatever is in them.
+    pub(super) marked: BTreeSet<String>,
 }
 
 impl TorchWalk {
@@ -46,7 +50,10 @@ impl TorchWalk {
             NORMS.contains(&layer) || (layer == "ModuleDict" && NORMS.contains(&above.as_str()));
         self.names.push(if in_norm { torch_norm_name(name) } else { name.to_owned() });
         // A container's note of an item's type is no name.
-        if name != TYPE_MARK {
+        if name == TYPE_MARK {
+            let owner = &self.names[..self.names.len() - 1];
+            self.marked.insert(owner.join("."));
+        } else {
             self.entered.push(self.here());
         }
     }
@@ -84,10 +91,7 @@ impl TorchWalk {
         };
         let torch =
             self.name().strip_suffix(crate::frame::EXTRA_STATE).map(own_path).unwrap_or_default();
-        let data = param.val().into_data();
-        let bytes: Vec<u8> =
-            data.iter::<i64>().filter_map(|byte| u8::try_from(byte).ok()).collect();
-        let description = String::from_utf8_lossy(&bytes).into_owned();
+        let description = crate::frame::decode(&param.val().into_data());
         self.wrappers.push(Wrapper { burn, torch, description });
         true
     }

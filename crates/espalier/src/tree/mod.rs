@@ -28,6 +28,7 @@ pub(crate) use walk::{Walk, contiguous, shape_of, tensors};
 use crate::erase::AnyTensor;
 use crate::error::Error;
 use crate::select::{IntoSelector, Selection};
+use crate::state::{StateDict, Strict};
 
 /// The parameters of a module by name, as in `torch.nn.Module`. Implemented for every module.
 ///
@@ -269,6 +270,82 @@ pub trait ParameterTree: Module {
     /// kind of dtype. Then nothing is changed.
     fn set_weights(&mut self, weights: Vec<TensorData>) -> Result<(), Error> {
         access::set_weights(self, weights)
+    }
+
+    /// The tensors under PyTorch's names and in its layout: `net.state_dict()`; see
+    /// [`StateDict::of`].
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::ParameterTree;
+    /// use espalier::state::Strict;
+    ///
+    /// let linear = || LinearConfig::new(4, 3).init(&Device::default());
+    /// let state = linear().state_dict();
+    /// assert_eq!(state.shapes(), [("weight", &[3, 4][..]), ("bias", &[3][..])]);
+    /// let mut other = linear();
+    /// other.load_state_dict(&state, Strict::Yes)?;
+    /// assert_eq!(other.state_dict(), state);
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    fn state_dict(&self) -> StateDict {
+        StateDict::of(self)
+    }
+
+    /// Replaces the tensors in place by those of a state dict: `net.load_state_dict(state)`; see
+    /// [`StateDict::load_into`]. An example is at [`state_dict`](Self::state_dict).
+    ///
+    /// Burn's clones share their running statistics: all see the change.
+    ///
+    /// # Errors
+    ///
+    /// As [`StateDict::load_into`]. Then nothing is changed.
+    fn load_state_dict(&mut self, state: &StateDict, strict: Strict) -> Result<(), Error> {
+        *self = state.load_into(self.clone(), strict)?;
+        Ok(())
+    }
+
+    /// The tensors of the layer at `layer` by their names in it: `net[2].state_dict()`; see
+    /// [`StateDict::of_layer`].
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::ParameterTree;
+    /// use espalier::nn::Sequential;
+    /// use espalier::state::Strict;
+    ///
+    /// let linear = || LinearConfig::new(3, 3).init(&Device::default());
+    /// let mut net = Sequential::new().with(linear()).with(linear());
+    /// let first = net.state_dict_of("0")?;
+    /// assert_eq!(first.shapes(), [("weight", &[3, 3][..]), ("bias", &[3][..])]);
+    /// net.load_state_dict_of("1", &first, Strict::Yes)?;
+    /// assert_eq!(net.state_dict_of("1")?, first);
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`StateDict::of_layer`].
+    fn state_dict_of(&self, layer: &str) -> Result<StateDict, Error> {
+        StateDict::of_layer(self, layer)
+    }
+
+    /// Replaces the tensors of the layer at `layer` in place: `net[2].load_state_dict(state)`; see
+    /// [`StateDict::load_into_layer`]. An example is at [`state_dict_of`](Self::state_dict_of).
+    ///
+    /// # Errors
+    ///
+    /// As [`StateDict::load_into_layer`]. Then nothing is changed.
+    fn load_state_dict_of(
+        &mut self,
+        layer: &str,
+        state: &StateDict,
+        strict: Strict,
+    ) -> Result<(), Error> {
+        *self = state.load_into_layer(self.clone(), layer, strict)?;
+        Ok(())
     }
 
     /// A table of all tensors with totals, and a tree of modules.

@@ -8,6 +8,7 @@ use burn::tensor::{Bool, Int, Tensor};
 
 use super::info::Kind;
 use super::walk;
+use crate::frame::{DescribedTie, EXTRA_STATE, decode, ties_in};
 
 /// One module inside another.
 ///
@@ -69,6 +70,18 @@ struct Node {
     is_value: bool,
 }
 
+impl Node {
+    fn layer(&self) -> &str {
+        // What stands in the place of a layer is named as the layer.
+        let stands_in =
+            self.marked == "Hooked" || crate::nn::lazy::uninitialized(&self.marked).is_some();
+        if self.marked.is_empty() || stands_in && !self.container.is_empty() {
+            return &self.container;
+        }
+        &self.marked
+    }
+}
+
 #[derive(Default)]
 struct Modules {
     /// In order of first entry, the module that was asked first.
@@ -77,6 +90,8 @@ struct Modules {
     stack: Vec<usize>,
     /// Every tensor's path and id.
     tensors: Vec<(String, u64)>,
+    /// The ties of every wrapper, with paths as here.
+    ties: Vec<DescribedTie>,
 }
 
 impl Modules {
@@ -124,6 +139,16 @@ impl ModuleVisitor for Modules {
     }
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
         self.value(Some(param.id));
+        let path = &self.nodes[self.top()].path;
+        let Some(wrapper) = path.strip_suffix(EXTRA_STATE) else { return };
+        let at = |path: &str| format!("{wrapper}{path}");
+        let ties = ties_in(&decode(&param.val().into_data()));
+        let ties = ties.into_iter().map(|tie| DescribedTie {
+            path: at(&tie.path),
+            to: at(&tie.to),
+            transposed: tie.transposed,
+        });
+        self.ties.extend(ties);
     }
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         self.value(Some(param.id));
@@ -149,16 +174,18 @@ pub(crate) fn below<'a>(path: &'a str, module: &str) -> Option<&'a str> {
 pub(super) fn modules<M: Module>(module: &M) -> Vec<ModuleInfo> {
     let mut visitor = Modules { nodes: vec![Node::default()], ..Modules::default() };
     module.visit(&mut visitor);
-    let Modules { mut nodes, tensors, .. } = visitor;
+    let Modules { mut nodes, tensors, ties, .. } = visitor;
     nodes[0].marked = extract_type_name::<M>().to_owned();
 
+    let tied: BTreeSet<&str> = ties.iter().map(|tie| tie.path.as_str()).collect();
+    let is_tensor = |node: &Node| node.is_value || tied.contains(node.path.as_str());
     let holders: BTreeSet<usize> =
-        nodes.iter().filter(|node| node.is_value).map(|node| node.parent).collect();
+        nodes.iter().filter(|node| is_tensor(node)).map(|node| node.parent).collect();
     let is_module = |index: usize, node: &Node| {
         // Where nothing is inside, Burn does not tell a layer from an absent parameter; a layer
         // that has parameters of its own is taken to have no layers.
         let is_empty = !node.has_children && node.marked.is_empty();
-        index == 0 || !(node.is_value || is_empty && holders.contains(&node.parent))
+        index == 0 || !(is_tensor(node) || is_empty && holders.contains(&node.parent))
     };
     let parameters = walk::tensors(module);
     let mut seen = BTreeSet::new();
@@ -169,15 +196,20 @@ pub(super) fn modules<M: Module>(module: &M) -> Vec<ModuleInfo> {
         if !is_module(index, node) || repeated.iter().any(|module| below(path, module).is_some()) {
             continue;
         }
-        let layer = if node.marked.is_empty() { &node.container } else { &node.marked };
+        let layer = node.layer();
         let inside: Vec<(&str, u64)> =
             tensors.iter().filter_map(|(tensor, id)| Some((below(tensor, path)?, *id))).collect();
-        if index > 0 && !inside.is_empty() && !seen.insert((layer, inside)) {
+        let is_again = if inside.is_empty() {
+            is_tied_whole(path, &tensors, &ties)
+        } else {
+            !seen.insert((layer, inside))
+        };
+        if index > 0 && is_again {
             repeated.push(path);
             continue;
         }
         let mut info =
-            ModuleInfo { path: path.to_owned(), layer: layer.clone(), parameters: 0, total: 0 };
+            ModuleInfo { path: path.to_owned(), layer: layer.to_owned(), parameters: 0, total: 0 };
         let mut ids = BTreeSet::new();
         for parameter in parameters.iter().filter(|info| info.kind == Kind::Parameter) {
             if let Some(rest) = below(&parameter.path, path)
@@ -190,6 +222,24 @@ pub(super) fn modules<M: Module>(module: &M) -> Vec<ModuleInfo> {
         found.push(info);
     }
     found
+}
+
+/// Whether all of a module without tensors of its own is tied to another module, name by name, which
+/// has nothing else.
+fn is_tied_whole(path: &str, tensors: &[(String, u64)], ties: &[DescribedTie]) -> bool {
+    let own: Vec<(&str, &DescribedTie)> =
+        ties.iter().filter_map(|tie| Some((below(&tie.path, path)?, tie))).collect();
+    let Some((name, first)) = own.first() else { return false };
+    let Some(other) = first.to.strip_suffix(name).and_then(|other| other.strip_suffix('.')) else {
+        return false;
+    };
+    let at = |name: &str| join(other, name);
+    let is_same = own.iter().all(|(name, tie)| !tie.transposed && tie.to == at(name));
+    let is_whole = tensors
+        .iter()
+        .filter(|(tensor, _)| below(tensor, other).is_some())
+        .all(|(tensor, _)| own.iter().any(|(name, _)| crate::state::is_part(tensor, &at(name))));
+    is_same && is_whole
 }
 
 /// The modules directly inside `module`, each once.

@@ -100,7 +100,7 @@ fn each_refusal_says_what_and_how_to_mend() {
         (refused(&mut net, |n| n.kept("0.weight").unwrap_err()), "`0.weight` is not pruned"),
         (
             refused(&mut net, |n| n.get::<3>("0.weight").unwrap_err()),
-            "expected a tensor of rank 3, found rank 2 [6, 8]",
+            "`0.weight`: read as a tensor of rank 3, it has rank 2 [6, 8]",
         ),
     ];
     for (found, expected) in cases {

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 mod apply;
+mod clones;
 mod golden;
 mod moments;
 mod wrapped;

@@ -228,3 +228,18 @@ fn tensors_without_elements_are_filled_with_nothing() {
         assert_eq!(init.values(&[3, 0, 2], &mut Rng::seeded(0)).unwrap(), [0.0; 0], "{init:?}");
     }
 }
+
+#[test]
+fn bounds_farther_out_than_squares_reach_are_drawn_at_the_near_one() {
+    let far = [
+        (1e-160, 1.0, 2.0, 1.0),
+        (1e-300, 1e10, 2e10, 1e10),
+        (1e-300, -2e10, -1e10, -1e10),
+        (1e-320, 1.0, f64::INFINITY, 1.0),
+    ];
+    for (std, low, high, near) in far {
+        let init = Init::TruncNormal { mean: 0.0, std, low, high };
+        let values = init.values(&[8], &mut Rng::seeded(0)).unwrap();
+        assert_eq!(values, [near; 8], "{init:?}");
+    }
+}

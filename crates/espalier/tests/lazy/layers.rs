@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d};
 use burn::nn::{BatchNorm, Initializer, Linear, PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
 use burn::tensor::{Device, Tensor};
+use espalier::init::{Init, Rng};
 use espalier::nn::lazy::*;
 use espalier::nn::{Layer, Sequential};
 use espalier::{AnyTensor, ParameterTree, Selector};
@@ -365,4 +366,31 @@ fn configurations_are_saved_like_burns() {
     config.save(file.path()).unwrap();
     let loaded = LazyConv1dConfig::load(file.path()).unwrap();
     assert_eq!(format!("{loaded:?}"), format!("{config:?}"));
+}
+
+/// Weight and bias are uniform in `±1 / sqrt(fan_in)`, from streams 0 and 1 of the seed.
+#[track_caller]
+fn drawn<L: Layer, const D: usize>(layer: L, input: [usize; D]) {
+    layer.forward_any(normal(input, 1, &Device::default()).into()).unwrap();
+    let state = layer.state_dict();
+    let shapes: Vec<Vec<usize>> =
+        state.shapes().into_iter().map(|(_, shape)| shape.into()).collect();
+    let bound = 1.0 / (shapes[0][1..].iter().product::<usize>() as f64).sqrt();
+    for (stream, (tensor, shape)) in state.checkpoint().iter().zip(&shapes).enumerate() {
+        let mut rng = Rng::stream(9, stream as u64);
+        let expected = Init::Uniform(-bound, bound).values(shape, &mut rng).unwrap();
+        let expected: Vec<f64> =
+            expected.into_iter().map(|value| f64::from(value as f32)).collect();
+        assert_eq!(tensor.to_f64_vec().unwrap(), expected, "{}", tensor.name());
+    }
+}
+
+#[test]
+fn weight_and_bias_come_from_streams_of_their_own() {
+    let device = Device::default();
+    drawn(LazyLinearConfig::new(3).with_seed(Some(9)).init(&device), [2, 5]);
+    drawn(LazyConv1dConfig::new(4, 3).with_seed(Some(9)).init(&device), [2, 3, 8]);
+    let grouped = LazyConv2dConfig::new(4, [3, 2]).with_groups(2).with_seed(Some(9));
+    drawn(grouped.init(&device), [2, 6, 8, 8]);
+    drawn(LazyConv3dConfig::new(4, [2, 2, 2]).with_seed(Some(9)).init(&device), [2, 3, 4, 4, 4]);
 }

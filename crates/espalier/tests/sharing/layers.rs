@@ -167,3 +167,23 @@ struct Pair {
     embedding: burn::nn::Embedding,
     back: Linear,
 }
+
+#[test]
+fn what_is_tied_to_an_alias_turns_with_it() {
+    for follower_turned in [false, true] {
+        let mut net = mlp(5);
+        match follower_turned {
+            false => net.tie("4.weight", "2.weight").unwrap(),
+            true => net.tie_transposed("4.weight", "2.weight").unwrap(),
+        }
+        net.tie_transposed("2.weight", "0.weight").unwrap();
+        let weight = |path: &str| net.get::<2>(path).unwrap();
+        let turned = weight("0.weight").transpose().into_data();
+        weight("2.weight").into_data().assert_eq(&turned, true);
+        let follower = match follower_turned {
+            false => turned,
+            true => weight("0.weight").into_data(),
+        };
+        weight("4.weight").into_data().assert_eq(&follower, true);
+    }
+}

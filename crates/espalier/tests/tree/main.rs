@@ -7,6 +7,8 @@ mod common;
 mod fields;
 mod modules;
 mod selectors;
+mod state;
 mod summary;
+mod tied;
 mod values;
 mod wrapper;

@@ -63,3 +63,10 @@ fn a_transposed_tie_turns_the_gradient() {
     let zeros = net.gradient_or_zeros::<2>("1.weight", &GradientsParams::new()).unwrap();
     assert_eq!(zeros.dims(), [2, 4]);
 }
+
+#[test]
+fn an_unfit_rank_names_the_path() {
+    let error = wrapped().get::<1>("0.weight").unwrap_err();
+    assert_eq!(error.to_string(), "`0.weight`: read as a tensor of rank 1, it has rank 2 [4, 4]");
+    assert!(matches!(error, Error::PathRank { expected: 1, .. }));
+}

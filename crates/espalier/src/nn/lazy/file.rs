@@ -154,6 +154,8 @@ pub(crate) fn has_uninitialized<M: Module>(module: &M) -> bool {
 pub(crate) struct Shaping {
     walk: TorchWalk,
     shapes: Shapes,
+    /// The shapes that were given, by id: of clones a file names the first alone.
+    given: BTreeMap<u64, Vec<usize>>,
     /// Whether names and layouts are PyTorch's.
     torch: bool,
     rng: Rng,
@@ -162,7 +164,8 @@ pub(crate) struct Shaping {
 impl Shaping {
     /// For shapes by PyTorch's names, in PyTorch's layout.
     pub(crate) fn of_state(shapes: Shapes) -> Self {
-        Self { walk: TorchWalk::default(), shapes, torch: true, rng: Rng::seeded(0) }
+        let given = BTreeMap::new();
+        Self { walk: TorchWalk::default(), shapes, given, torch: true, rng: Rng::seeded(0) }
     }
 
     /// For shapes by Burn's names, in Burn's layout.
@@ -206,7 +209,10 @@ impl ModuleMapper for Shaping {
         self.walk.exit();
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(shape) = self.shape(&param.dims()) else { return param };
+        let id = param.id.val();
+        let same = || self.given.get(&id).filter(|shape| shape.len() == D).cloned();
+        let Some(shape) = self.shape(&param.dims()).or_else(same) else { return param };
+        self.given.insert(id, shape.clone());
         let Ok(shape) = <[usize; D]>::try_from(shape) else { return param };
         let count = shape.iter().product();
         let values = (0..count).map(|_| 0.2 * self.rng.uniform() - 0.1).collect();
