@@ -61,9 +61,6 @@
 
 mod batch_norm;
 mod conv;
-mod conv1d;
-mod conv2d;
-mod conv3d;
 mod deferred;
 mod draw;
 mod file;
@@ -71,9 +68,9 @@ mod linear;
 mod marks;
 
 pub use batch_norm::{LazyBatchNorm, LazyBatchNormConfig};
-pub use conv1d::{LazyConv1d, LazyConv1dConfig};
-pub use conv2d::{LazyConv2d, LazyConv2dConfig};
-pub use conv3d::{LazyConv3d, LazyConv3dConfig};
+pub use conv::{
+    LazyConv1d, LazyConv1dConfig, LazyConv2d, LazyConv2dConfig, LazyConv3d, LazyConv3dConfig,
+};
 pub use file::{initialize, load_file, load_record};
 pub use linear::{LazyLinear, LazyLinearConfig};
 
