@@ -10,7 +10,7 @@ use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
 use espalier::prune::{Amount, L1Unstructured};
 use espalier::schedule::Schedule;
 use espalier::state::{StateDict, Strict};
-use espalier::{Leave, Parametrized, Selector};
+use espalier::{Error, Leave, Parametrized, Selector};
 
 use crate::common::{plain, wrapped};
 
@@ -218,6 +218,10 @@ fn a_mask_keeps_the_shape_it_was_made_for() {
     assert!(text.contains("may not change the shape"), "{text}");
     net.register_unsafe("0.weight", half()).unwrap();
     assert_eq!(net.get::<2>("0.weight").unwrap().dims(), [3, 8]);
+    // Its one original has another shape, and so has the gradient.
+    let none = burn::optim::GradientsParams::new();
+    let error = net.gradient::<2>("0.weight", &none).unwrap_err();
+    assert!(matches!(error, Error::ComputedGradient { .. }), "{error}");
 }
 
 /// Half of the rows.
