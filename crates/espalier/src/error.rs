@@ -165,6 +165,18 @@ pub enum Error {
         /// The parameter.
         path: String,
     },
+    /// A list of no rules to register.
+    #[error("{selector}: a parametrization list requires one or more rules")]
+    EmptyList {
+        /// What it was to be registered on.
+        selector: String,
+    },
+    /// A parametrization where there must be none yet.
+    #[error("`{path}` is parametrized, pruned or tied already; remove that first")]
+    AlreadyParametrized {
+        /// The parameter.
+        path: String,
+    },
     /// A pruning operation where there is no mask.
     #[error("`{path}` is not pruned")]
     NotPruned {

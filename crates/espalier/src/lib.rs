@@ -35,7 +35,7 @@ mod tree;
 
 pub use erase::{AnyModule, AnyTensor};
 pub use error::{Error, LayerFault, TieError};
-pub use frame::{Leave, Parametrizations, Parametrized};
+pub use frame::{Cached, Leave, Parametrizations, Parametrized};
 pub use select::{IntoSelector, Selection, Selector};
 pub use tree::{
     Buffer, DtypeMismatch, Kind, Layout, ModuleInfo, ParamInfo, ParameterTree, ShapeMismatch,

@@ -32,6 +32,9 @@ def build() -> Topic:
         prune_remove_unpruned,
         prune_scores_shape,
         register_unknown_name,
+        register_unknown_original,
+        register_changes_shape,
+        register_empty_list,
         assign_without_right_inverse,
         assign_wrong_shape_orthogonal,
         assign_untrivialized_orthogonal,
@@ -88,6 +91,30 @@ def prune_scores_shape(weight):
 def register_unknown_name(weight):
     layer = module_with("linear", weight)
     return raised(lambda: parametrize.register_parametrization(layer, "wieght", Symmetric()))
+
+
+class FirstRow(nn.Module):
+    """A parametrization that changes the shape."""
+
+    def forward(self, X):
+        return X[:1]
+
+
+def register_unknown_original(weight):
+    layer = parametrizations.weight_norm(module_with("linear", weight))
+    rules = layer.parametrizations.weight
+    return raised(
+        lambda: parametrize.register_parametrization(rules, "original2", Symmetric())
+    )
+
+
+def register_changes_shape(weight):
+    layer = module_with("linear", weight)
+    return raised(lambda: parametrize.register_parametrization(layer, "weight", FirstRow()))
+
+
+def register_empty_list(weight):
+    return raised(lambda: parametrize.ParametrizationList([], weight))
 
 
 def assign_without_right_inverse(weight):

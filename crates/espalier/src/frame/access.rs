@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::erase::{AnyModule, AnyTensor, with_rank};
-use crate::tree::Walk;
+use crate::tree::{Buffer, Walk};
 
 /// Takes clones of parameters out of a module, `Param` and all (id, load and save mappers).
 struct Extract<'a> {
@@ -87,7 +87,10 @@ impl ModuleMapper for Restore {
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.params.remove(&self.walk.path()) {
-            Some(restored) => restored.get::<Param<Tensor<D>>>().cloned().unwrap_or(param),
+            Some(restored) => match restored.get::<Buffer<D>>() {
+                Some(buffer) => Param::initialized(param.id, buffer.value()),
+                None => restored.get::<Param<Tensor<D>>>().cloned().unwrap_or(param),
+            },
             None => param,
         }
     }
@@ -131,7 +134,7 @@ pub(super) fn read(param: &AnyModule) -> Leaf {
     }
 }
 
-/// A new leaf parameter with `value`, trained, loaded and saved like `like`.
+/// A new leaf parameter (or buffer) with `value`, trained, loaded and saved like `like`.
 ///
 /// It keeps the id of `like` if `keep_id` and the shape and dtype agree, since optimizer state is
 /// kept under ids and has the parameter's shape.
@@ -144,6 +147,9 @@ pub(super) fn leaf_like(like: &AnyModule, value: &AnyTensor, keep_id: bool) -> A
             Ok(tensor) => tensor,
             Err(_) => unreachable!("the rank was asked for"),
         };
+        if like.type_name() == "Buffer" {
+            return AnyModule::new(Buffer::with_id(id, tensor));
+        }
         let tensor = if old.require_grad { tensor.require_grad() } else { tensor };
         let mapper = like.get::<Param<Tensor<D>>>().map(|param| param.clone().consume().2);
         AnyModule::new(match mapper {
@@ -171,6 +177,15 @@ pub(super) fn shell(param: &AnyModule, dims: &[usize], id: ParamId) -> AnyModule
             Some(mapper) => Param::from_mapped_value(id, zeros, mapper),
             None => Param::initialized(id, zeros),
         })
+    }, else unreachable!("tensors have up to eight dimensions"))
+}
+
+/// An erased float parameter as an erased [`Buffer`].
+pub(super) fn as_buffer(param: &AnyModule) -> AnyModule {
+    let Leaf { value, id, .. } = read(param);
+    with_rank!(value.rank(), D => match value.into_rank::<D>() {
+        Ok(tensor) => AnyModule::new(Buffer::with_id(id, tensor)),
+        Err(_) => unreachable!("the rank was asked for"),
     }, else unreachable!("tensors have up to eight dimensions"))
 }
 

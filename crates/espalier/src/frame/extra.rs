@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Parametrized;
-use super::slot::{self, Slot};
+use super::nested::list_path;
+use super::slot::{self, Computed, Original, Slot};
 use crate::error::Error;
-use crate::parametrize::Rules;
+use crate::parametrize::{Link, Rules};
 use crate::select::Selector;
 
 /// The buffer's name: PyTorch's for what a module saves besides tensors.
@@ -70,34 +71,20 @@ pub(super) fn encode<M: Module>(net: &Parametrized<M>) -> Tensor<1, Int> {
 
 /// The description of the slots as JSON, in path order.
 pub(super) fn describe<M: Module>(net: &Parametrized<M>) -> String {
-    let saved = |(path, slot): (&String, &Slot)| {
-        let path = path.clone();
+    let mut slots = Vec::new();
+    for (path, slot) in &net.slots {
         match slot {
-            Slot::Computed(slot) => SavedSlot {
-                path,
-                links: slot
-                    .links
-                    .iter()
-                    .map(|link| SavedLink {
-                        rule: link.rule.clone(),
-                        version: link.version,
-                        options: link.options.clone(),
-                    })
-                    .collect(),
-                is_unsafe: slot.is_unsafe,
-                mask: slot.mask.is_some(),
-                tie: None,
-            },
-            Slot::Tied(tied) => SavedSlot {
-                path,
+            Slot::Computed(slot) => describe_slot(path, slot, &mut slots),
+            Slot::Tied(tied) => slots.push(SavedSlot {
+                path: path.clone(),
                 links: Vec::new(),
                 is_unsafe: false,
                 mask: false,
                 tie: Some(SavedTie { to: tied.to.clone(), transposed: tied.transposed }),
-            },
+            }),
         }
-    };
-    let extra = Extra { version: VERSION, slots: net.slots.iter().map(saved).collect() };
+    }
+    let extra = Extra { version: VERSION, slots };
     serde_json::to_string(&extra).unwrap_or_default()
 }
 
@@ -105,6 +92,28 @@ pub(super) fn describe<M: Module>(net: &Parametrized<M>) -> String {
 pub(crate) fn decode(data: &TensorData) -> String {
     let bytes: Vec<u8> = data.iter::<i64>().filter_map(|byte| u8::try_from(byte).ok()).collect();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A slot, then those of its originals that are parametrized or pruned.
+fn describe_slot(path: &str, slot: &Computed, slots: &mut Vec<SavedSlot>) {
+    let link = |link: &Link| SavedLink {
+        rule: link.rule.clone(),
+        version: link.version,
+        options: link.options.clone(),
+    };
+    slots.push(SavedSlot {
+        path: path.to_owned(),
+        links: slot.links.iter().map(link).collect(),
+        is_unsafe: slot.is_unsafe,
+        mask: slot.mask.is_some(),
+        tie: None,
+    });
+    for (index, original) in slot.originals.iter().enumerate() {
+        if let Original::Nested(nested) = original {
+            let path = format!("{}.{}", list_path(path), slot.original_name(index));
+            describe_slot(&path, nested, slots);
+        }
+    }
 }
 
 /// A tie that a description tells of.
@@ -139,16 +148,24 @@ pub(crate) fn restrict(description: &str, layer: &str) -> Option<String> {
     for slot in &slots {
         let Some(path) = within(&slot.path) else { continue };
         let mut slot = slot.clone();
-        if let Some(tie) = &mut slot.tie {
-            match within(&tie.to) {
-                Some(to) => tie.to = to,
-                None => match slots.iter().find(|other| other.path == tie.to) {
-                    Some(source) => slot = source.clone(),
-                    None => continue,
-                },
-            }
+        let Some(tie) = &mut slot.tie else {
+            own.push(SavedSlot { path, ..slot });
+            continue;
+        };
+        if let Some(to) = within(&tie.to) {
+            tie.to = to;
+            own.push(SavedSlot { path, ..slot });
+            continue;
         }
-        own.push(SavedSlot { path, ..slot });
+        let (from, to) = (list_path(&tie.to), list_path(&path));
+        for source in &slots {
+            let path = match source.path.strip_prefix(&from) {
+                Some(rest) if rest.starts_with('.') => format!("{to}{rest}"),
+                _ if source.path == tie.to => path.clone(),
+                _ => continue,
+            };
+            own.push(SavedSlot { path, ..source.clone() });
+        }
     }
     if own.is_empty() {
         return None;
@@ -277,7 +294,7 @@ impl<M: Module> Parametrized<M> {
                     rule.version()
                 )));
             }
-            self.register_rule(selector(), rule.as_ref(), saved.is_unsafe)?;
+            self.register_rules(selector(), &[rule.as_ref()], saved.is_unsafe)?;
         }
         if saved.mask {
             let info = self.locate(selector())?.swap_remove(0);

@@ -1,14 +1,19 @@
 //! The frame around a module: [`Parametrized`].
 
 mod access;
+mod cached;
+mod chain;
 mod extra;
 mod init;
 mod module;
 mod names;
+mod nested;
 mod prune;
 mod register;
 mod slot;
 mod tie;
+mod transfer;
+mod view;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,10 +22,12 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
+pub use cached::Cached;
 pub(crate) use extra::{DescribedTie, NAME as EXTRA_STATE, decode, restrict, ties_in};
 pub(crate) use module::visit_parameters;
-pub use register::{Leave, Parametrizations};
+pub use register::Leave;
 pub(crate) use slot::SCALAR_LAYER;
+pub use view::Parametrizations;
 
 use crate::erase::{AnyModule, AnyTensor};
 use crate::error::Error;
@@ -159,7 +166,7 @@ impl<M: Module> Parametrized<M> {
         for (path, slot) in &self.slots {
             if let Slot::Computed(computed) = slot {
                 missing.path.clone_from(path);
-                computed.originals.iter().for_each(|original| original.visit(&mut missing));
+                computed.leaves().into_iter().for_each(|leaf| leaf.visit(&mut missing));
             }
         }
         missing.paths.dedup();
@@ -216,7 +223,7 @@ impl<M: Module> Parametrized<M> {
         let mut entries = tree::tensors(&self.template);
         for entry in &mut entries {
             if let Some(Slot::Computed(computed)) = self.slots.get(&entry.path) {
-                let leaves: Vec<_> = computed.originals.iter().map(access::read).collect();
+                let leaves: Vec<_> = computed.leaves().into_iter().map(access::read).collect();
                 entry.trainable = leaves.iter().any(|leaf| leaf.require_grad);
                 if let [only] = leaves.as_slice() {
                     entry.id = only.id;
@@ -242,7 +249,7 @@ impl<M: Module> Parametrized<M> {
     fn ids(&self, path: &str) -> Vec<ParamId> {
         match self.slots.get(path) {
             Some(Slot::Computed(computed)) => {
-                computed.originals.iter().map(|original| access::read(original).id).collect()
+                computed.leaves().into_iter().map(|leaf| access::read(leaf).id).collect()
             }
             Some(Slot::Tied(tied)) => self.ids(&tied.to.clone()),
             None => access::extract(&self.template, &[path])
@@ -310,7 +317,7 @@ impl<M: Module> Parametrized<M> {
     fn untied(&self, tied: &slot::Tied, value: &AnyTensor) -> AnyModule {
         let leaf = access::leaf_like(&tied.shell, value, true);
         let source = match self.slots.get(&tied.to) {
-            Some(Slot::Computed(computed)) => computed.originals.last().cloned(),
+            Some(Slot::Computed(computed)) => Some(computed.last().clone()),
             _ => access::extract(&self.template, &[&tied.to]).into_values().next(),
         };
         // Without autodiff Burn does not tell what is frozen; the path's own setting stays then.
@@ -358,12 +365,35 @@ impl<M: Module> Parametrized<M> {
         }
     }
 
-    /// The selected parameters (no buffers), ties resolved, each once, in visit order.
+    /// The selected parameters (no buffers), ties resolved, each once, in visit order. Where no
+    /// parameter is selected, the originals that are.
     fn locate(&self, selector: impl IntoSelector) -> Result<Vec<ParamInfo>, Error> {
+        self.locate_where(&selector.into_selector()?, |info| info.kind == Kind::Parameter)
+    }
+
+    /// As [`locate`](Self::locate), with buffers that are no running statistics.
+    fn locate_with_buffers(&self, selector: &Selector) -> Result<Vec<ParamInfo>, Error> {
+        let buffers = if self.has_statistics { tree::buffers(&self.template) } else { Vec::new() };
+        self.locate_where(selector, |info| {
+            info.kind == Kind::Parameter || buffers.contains(&info.path)
+        })
+    }
+
+    fn locate_where(
+        &self,
+        selector: &Selector,
+        is_meant: impl Fn(&ParamInfo) -> bool,
+    ) -> Result<Vec<ParamInfo>, Error> {
         let entries = self.present_entries();
-        let selection = selector.into_selector()?.select_from(&entries)?;
+        let selection = match selector.select_from(&entries) {
+            Err(no_match @ Error::NoMatch { .. }) => {
+                let nested = selector.select_from(&self.originals()).map_err(|_| no_match)?;
+                return Ok(nested.iter().cloned().collect());
+            }
+            selection => selection?,
+        };
         let mut paths: Vec<&str> = Vec::new();
-        for info in selection.iter().filter(|info| info.kind == Kind::Parameter) {
+        for info in selection.iter().filter(|info| is_meant(info)) {
             let path = self.canonical(&info.path);
             if !paths.contains(&path) {
                 paths.push(path);
@@ -371,7 +401,11 @@ impl<M: Module> Parametrized<M> {
         }
         if paths.is_empty() {
             let path = selection.paths().swap_remove(0);
-            return Err(Error::RunningStatistic { path });
+            return Err(if tree::buffers(&self.template).contains(&path) {
+                Error::Kind { path, expected: Kind::Parameter }
+            } else {
+                Error::RunningStatistic { path }
+            });
         }
         for info in selection.iter() {
             info.require_initialized()?;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use serde_json::Value;
 
-use super::slot::{Computed, Slot};
+use super::nested::list_path;
+use super::slot::{Computed, Original, Slot};
 use super::{Parametrized, access};
 use crate::error::Error;
-use crate::parametrize::Link;
+use crate::parametrize::{Link, describe};
 use crate::select::{IntoSelector, Selection};
 use crate::tree::{self, Kind, ParameterTree, Summary, SummaryRow, Walk};
 
@@ -82,9 +82,9 @@ impl<M: Module> Parametrized<M> {
     /// The saved name under which the gradient of `path` is found.
     fn gradient_source(&self, path: &str) -> Result<String, Error> {
         let canonical = self.canonical(path);
-        if let Some(Slot::Computed(slot)) = self.slots.get(canonical) {
+        if let Some(slot) = self.computed(canonical) {
             let mut originals = saved_originals(canonical, slot);
-            return match slot.originals.as_slice() {
+            return match slot.leaves().as_slice() {
                 [only] if access::read(only).value.dims() == slot.value().dims() => {
                     Ok(originals.swap_remove(0))
                 }
@@ -154,34 +154,21 @@ impl<M: Module> Parametrized<M> {
 
     /// `weight_norm(dim 0), mask 30.0 %`.
     fn how(&self, path: &str, slot: &Computed) -> String {
+        let rule = |link: &Link| describe(link.rule(), link.options());
         let mut steps: Vec<String> = slot.links.iter().map(rule).collect();
+        for (index, original) in slot.originals.iter().enumerate() {
+            if let Original::Nested(nested) = original {
+                let name = slot.original_name(index);
+                let inner = self.how(&format!("{}.{name}", list_path(path)), nested);
+                steps.push(format!("{name} by ({inner})"));
+            }
+        }
         if let Ok(kept) = self.kept(path) {
             let pruned = kept.iter().filter(|kept| !**kept).count();
             let share = pruned as f64 / kept.len().max(1) as f64;
             steps.push(format!("mask {:.1} %", 100.0 * share));
         }
         steps.join(", ")
-    }
-}
-
-/// A rule with its options: `orthogonal(cayley, trivialization)`, `weight_norm(dim 0)`.
-fn rule(link: &Link) -> String {
-    let options: Vec<String> = match link.options() {
-        Value::Object(fields) => fields
-            .iter()
-            .filter_map(|(name, value)| match value {
-                Value::Null | Value::Bool(false) => None,
-                Value::Bool(true) => Some(name.clone()),
-                Value::String(text) => Some(text.clone()),
-                other => Some(format!("{name} {other}")),
-            })
-            .collect(),
-        Value::Null => Vec::new(),
-        other => vec![other.to_string()],
-    };
-    match options.as_slice() {
-        [] => link.rule().to_owned(),
-        options => format!("{}({})", link.rule(), options.join(", ")),
     }
 }
 
@@ -205,7 +192,7 @@ fn saved_originals(path: &str, slot: &Computed) -> Vec<String> {
             }
         }
     }
-    let ids = slot.originals.iter().map(|original| access::read(original).id.val()).collect();
+    let ids = slot.leaves().into_iter().map(|leaf| access::read(leaf).id.val()).collect();
     let mut names = Names { walk: Walk::default(), ids, found: Vec::new() };
     let (parent, leaf) = match path.rsplit_once('.') {
         Some((parent, leaf)) => (format!("{parent}."), leaf),

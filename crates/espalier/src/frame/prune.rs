@@ -139,10 +139,7 @@ impl<M: Module> Parametrized<M> {
     }
 
     fn mask(&self, path: &str) -> Option<&AnyModule> {
-        match self.slots.get(self.canonical(path)) {
-            Some(Slot::Computed(slot)) => slot.mask.as_ref(),
-            _ => None,
-        }
+        self.computed(self.canonical(path))?.mask.as_ref()
     }
 
     /// Which values of `path` are kept, row-major in PyTorch's layout.
@@ -153,10 +150,8 @@ impl<M: Module> Parametrized<M> {
     pub fn kept(&self, path: &str) -> Result<Vec<bool>, Error> {
         let transposed = matches!(self.slots.get(path), Some(Slot::Tied(tied)) if tied.transposed);
         let canonical = self.canonical(path);
-        let Some(Slot::Computed(Computed { mask: Some(mask), layout, .. })) =
-            self.slots.get(canonical)
-        else {
-            self.template_param(path)?;
+        let Some(Computed { mask: Some(mask), layout, .. }) = self.computed(canonical) else {
+            self.exists(path)?;
             return Err(Error::NotPruned { path: path.to_owned() });
         };
         let dims = self.value(canonical)?.dims();

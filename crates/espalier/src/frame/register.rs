@@ -1,18 +1,19 @@
 //! Registering, removing, reading and assigning parametrized values.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use burn::module::{Module, ParamId};
+use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::slot::{Computed, OwnerOf, Slot};
+use super::chain::Refusal;
+use super::slot::{Computed, Original, OwnerOf, Slot};
+use super::view::Parametrizations;
 use super::{Parametrized, access};
-use crate::erase::{AnyModule, AnyTensor};
+use crate::erase::AnyTensor;
 use crate::error::Error;
-use crate::parametrize::{Link, Rule, RuleError, Site};
+use crate::parametrize::{IntoRules, Link, Rule};
 use crate::select::IntoSelector;
-use crate::tree::{ParamInfo, Walk};
+use crate::tree::{Kind, ParamInfo, Walk};
 
 /// What stays when a parametrization is removed: PyTorch's `leave_parametrized`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,110 +24,53 @@ pub enum Leave {
     Original,
 }
 
-/// What computes a path: see [`Parametrized::parametrizations`].
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Parametrizations {
-    /// The rules' names, in the order they apply.
-    pub rules: Vec<String>,
-    /// The shapes of the originals, in Burn's layout.
-    pub originals: Vec<Vec<usize>>,
-    /// Whether the rules may change shape and dtype.
-    pub is_unsafe: bool,
-    /// Whether a pruning mask applies after them.
-    pub is_pruned: bool,
-    /// The path that this one is tied to.
-    pub tied_to: Option<String>,
-}
-
-impl fmt::Display for Parametrizations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut steps: Vec<&str> = self.rules.iter().map(String::as_str).collect();
-        if self.is_pruned {
-            steps.push("mask");
-        }
-        match &self.tied_to {
-            Some(to) => write!(f, "tied to {to}"),
-            None => write!(f, "{} of {:?}", steps.join(", then "), self.originals),
-        }
-    }
-}
-
-impl Computed {
-    /// A plain parameter with this value, trained as the originals are, in the identity of the only
-    /// one. As in PyTorch, what several originals made is a new parameter.
-    pub(super) fn leaf(&self, value: &AnyTensor) -> AnyModule {
-        access::leaf_like(self.last(), value, self.originals.len() == 1)
-    }
-
-    /// The same without values, to stand in the template.
-    pub(super) fn shell(&self, dims: &[usize]) -> AnyModule {
-        access::shell(self.last(), dims, ParamId::new())
-    }
-
-    /// The original that is shaped most like the value: of several, the direction comes last.
-    fn last(&self) -> &AnyModule {
-        match self.originals.last() {
-            Some(original) => original,
-            None => unreachable!("a slot has at least one original"),
-        }
-    }
-
-    /// Sets the originals so that the chain has `value`.
-    fn assign(&mut self, value: AnyTensor) -> Result<(), (String, RuleError)> {
-        let mut links = self.links.clone();
-        let mut values = vec![value];
-        for link in links.iter_mut().rev() {
-            values = invert(link, values).map_err(|error| (link.rule.clone(), error))?;
-        }
-        if values.len() != self.originals.len() {
-            let error =
-                RuleError::Originals { expected: self.originals.len(), found: values.len() };
-            return Err((self.rules(), error));
-        }
-        self.links = links;
-        for (original, value) in self.originals.iter_mut().zip(&values) {
-            *original = access::leaf_like(original, value, true);
-        }
-        Ok(())
-    }
-
-    fn rules(&self) -> String {
-        let names: Vec<&str> = self.links.iter().map(Link::rule).collect();
-        names.join(", then ")
-    }
-}
-
-/// One step back through a chain: later links give one tensor to the link before.
-fn invert(link: &mut Link, mut values: Vec<AnyTensor>) -> Result<Vec<AnyTensor>, RuleError> {
-    match (values.pop(), values.len()) {
-        (Some(value), 0) => link.right_inverse(value.detach()),
-        (_, others) => Err(RuleError::Originals { expected: 1, found: others + 1 }),
-    }
-}
-
 impl<M: Module> Parametrized<M> {
-    /// Registers `rule` on the selected parameters, after what is registered there already.
+    /// Registers a rule on the selected parameters, after what is registered there already; or
+    /// several at once, as a [`ParametrizationList`](crate::parametrize::ParametrizationList).
     ///
     /// The first rule on a parameter takes its value through the right inverse (without one, the
     /// value itself is the original); later ones only join the chain. A single original of the
     /// same shape and dtype keeps the parameter's identity, and with it the optimizer's state;
     /// several originals are new parameters in the group of the old one.
     ///
+    /// A [`Buffer`](crate::Buffer) can be parametrized too: its originals are buffers then.
+    ///
+    /// A parametrization can be parametrized: a selector that matches no parameter is compared with
+    /// the names of originals (`fc.parametrizations.weight.original0`). A rule there may change
+    /// neither shape nor dtype, since the chain above counts on them.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::{Device, Tensor};
+    /// use espalier::parametrize::{Symmetric, WeightNorm};
+    /// use espalier::{ParameterTree, Parametrized};
+    ///
+    /// let mut net = Parametrized::new(LinearConfig::new(3, 3).init(&Device::default()));
+    /// net.register("weight", WeightNorm::dim(0))?;
+    /// net.register("parametrizations.weight.original1", Symmetric::new())?;
+    /// let direction: Tensor<2> = net.get("parametrizations.weight.original1")?;
+    /// direction.clone().into_data().assert_eq(&direction.transpose().into_data(), true);
+    /// let names: Vec<_> = net.named_parameters().into_iter().map(|p| p.path).collect();
+    /// assert_eq!(names[1], "parametrizations.weight.parametrizations.original1.original");
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NoMatch`] if nothing is selected, [`Error::Rule`] if the rule does not fit a
-    /// parameter or would change its shape or dtype. Then nothing is registered anywhere.
+    /// parameter or would change its shape or dtype, [`Error::RunningStatistic`] if only running
+    /// statistics are selected, [`Error::EmptyList`] for a list without rules. Then nothing is
+    /// registered anywhere.
     pub fn register(
         &mut self,
         selector: impl IntoSelector,
-        rule: impl Rule,
+        rules: impl IntoRules,
     ) -> Result<Vec<String>, Error> {
-        let is_unsafe = rule.is_unsafe();
-        self.register_rule(selector, &rule, is_unsafe)
+        let list = rules.into_rules();
+        self.register_rules(selector, &list.rules(), list.is_unsafe())
     }
 
-    /// As [`register`](Self::register), for a rule that changes the shape: PyTorch's `unsafe=True`.
+    /// As [`register`](Self::register), for rules that change the shape: PyTorch's `unsafe=True`.
     ///
     /// # Errors
     ///
@@ -134,25 +78,29 @@ impl<M: Module> Parametrized<M> {
     pub fn register_unsafe(
         &mut self,
         selector: impl IntoSelector,
-        rule: impl Rule,
+        rules: impl IntoRules,
     ) -> Result<Vec<String>, Error> {
-        self.register_rule(selector, &rule, true)
+        self.register_rules(selector, &rules.into_rules().rules(), true)
     }
 
-    pub(super) fn register_rule(
+    pub(super) fn register_rules(
         &mut self,
         selector: impl IntoSelector,
-        rule: &dyn Rule,
+        rules: &[&dyn Rule],
         is_unsafe: bool,
     ) -> Result<Vec<String>, Error> {
         self.settle();
+        let selector = selector.into_selector()?;
+        if rules.is_empty() {
+            return Err(Error::EmptyList { selector: selector.to_string() });
+        }
         let mut slots = Vec::new();
-        for info in self.locate(selector)? {
-            let slot = self.with_link(&info, rule, is_unsafe).map_err(|source| Error::Rule {
-                path: info.path.clone(),
-                rule: rule.name().to_owned(),
-                source,
-            })?;
+        for info in self.locate_with_buffers(&selector)? {
+            let may_change = self.original(&info.path).is_none();
+            let slot = self
+                .slot_or_identity(&info)?
+                .with_links(rules, is_unsafe, may_change)
+                .map_err(refused(&info.path))?;
             slots.push((info.path, slot));
         }
         let paths = slots.iter().map(|(path, _)| path.clone()).collect();
@@ -162,7 +110,14 @@ impl<M: Module> Parametrized<M> {
 
     /// Puts slots in place and the matching placeholders (or values) into the template.
     pub(super) fn insert(&mut self, slots: Vec<(String, Computed)>) {
-        self.slots.extend(slots.into_iter().map(|(path, slot)| (path, Slot::Computed(slot))));
+        for (path, slot) in slots {
+            match self.original_mut(&path) {
+                Some(original) => *original = Original::Nested(Box::new(slot)),
+                None => {
+                    self.slots.insert(path, Slot::Computed(slot));
+                }
+            }
+        }
         self.refresh_in_place();
     }
 
@@ -173,85 +128,140 @@ impl<M: Module> Parametrized<M> {
     /// The slot of a path as it is, or one that computes nothing yet: the parameter as its own
     /// original.
     pub(super) fn slot_or_identity(&self, info: &ParamInfo) -> Result<Computed, Error> {
-        if let Some(Slot::Computed(slot)) = self.slots.get(&info.path) {
+        if let Some(slot) = self.computed(&info.path) {
             return Ok(slot.clone());
         }
-        let param = self.template_param(&info.path)?;
-        let mut owner = OwnerOf { path: &info.path, walk: Walk::default(), owner: None };
-        self.template.visit(&mut owner);
+        let (param, layout, container) = match self.original(&info.path) {
+            Some((chain, index)) => {
+                let Original::Leaf(leaf) = &chain.originals[index] else {
+                    unreachable!("a nested original is computed")
+                };
+                (leaf.clone(), chain.layout, chain.holder(index).to_owned())
+            }
+            None => {
+                let param = self.template_param(&info.path)?;
+                let mut owner = OwnerOf { path: &info.path, walk: Walk::default(), owner: None };
+                self.template.visit(&mut owner);
+                let param =
+                    if info.kind == Kind::Buffer { access::as_buffer(&param) } else { param };
+                (param, info.layout(), owner.owner.unwrap_or_default())
+            }
+        };
         Ok(Computed {
-            originals: vec![param],
+            originals: vec![Original::Leaf(param)],
             links: Vec::new(),
             mask: None,
             is_unsafe: false,
-            layout: info.layout(),
-            container: owner.owner.unwrap_or_default(),
+            layout,
+            container,
         })
     }
 
-    fn with_link(
-        &self,
-        info: &ParamInfo,
-        rule: &dyn Rule,
-        is_unsafe: bool,
-    ) -> Result<Computed, RuleError> {
-        let Ok(mut slot) = self.slot_or_identity(info) else {
-            unreachable!("`locate` found the parameter")
-        };
-        let before = slot.dense();
-        let mut link = rule.link(&Site {
-            shape: before.dims(),
-            layout: slot.layout,
-            dtype: before.dtype(),
-            device: before.device(),
-        })?;
-        if slot.links.is_empty() {
-            let originals = match link.right_inverse(before.detach()) {
-                Ok(originals) => originals,
-                Err(RuleError::NoRightInverse { .. }) => vec![before.detach()],
-                Err(error) => return Err(error),
-            };
-            // A single-tensor result keeps its dtype even when unsafe.
-            if let [only] = originals.as_slice() {
-                same_dtype(&before, only)?;
-            }
-            let keep_id = originals.len() == 1;
-            let like = slot.originals[0].clone();
-            slot.originals = originals
-                .iter()
-                .map(|original| access::leaf_like(&like, original, keep_id))
-                .collect();
+    /// Puts a link of `rule` into the chain of `path`, before the link that is at `index` now.
+    ///
+    /// At the end of the chain this is [`register`](Self::register): the originals stay, and the
+    /// value becomes what the rule makes of it. Elsewhere the present value is assigned through the
+    /// chain as it is then, from last to first: it stays where the new chain can hold it. PyTorch
+    /// has nothing like it. Originals of a new number are new parameters, plain ones.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::parametrize::{Symmetric, WeightNorm};
+    /// use espalier::Parametrized;
+    ///
+    /// let mut net = Parametrized::new(LinearConfig::new(3, 3).init(&Device::default()));
+    /// net.register("weight", Symmetric::new())?;
+    /// net.insert_link("weight", 0, WeightNorm::dim(0))?;
+    /// assert_eq!(net.parametrizations("weight")?.rules, ["weight_norm", "symmetric"]);
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotParametrized`] without a chain, [`Error::Index`] past its end, [`Error::Rule`]
+    /// if the rule does not fit there or one of the chain has no right inverse. Nothing is changed
+    /// then.
+    pub fn insert_link(&mut self, path: &str, index: usize, rule: impl Rule) -> Result<(), Error> {
+        let path = self.canonical(path).to_owned();
+        let slot = self.chain_of(&path)?.clone();
+        let len = slot.links.len();
+        if index > len {
+            return Err(Error::Index { index, len });
+        }
+        let may_change = self.original(&path).is_none();
+        let slot = if index == len {
+            slot.with_links(&[&rule], rule.is_unsafe(), may_change)
         } else {
-            takes_one(&link, &before)?;
+            slot.with_link_at(index, &rule, may_change)
+        };
+        let slot = slot.map_err(refused(&path))?;
+        self.insert(vec![(path, slot)]);
+        Ok(())
+    }
+
+    /// Takes one link out of the chain of `path` and returns it. The value stays: the right
+    /// inverses of the other links make new originals for it.
+    ///
+    /// PyTorch can only remove all. With the last link the parametrization is gone, as with
+    /// [`Leave::Parametrized`]; a mask stays.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::{Device, Tensor, Tolerance};
+    /// use espalier::parametrize::{Symmetric, WeightNorm};
+    /// use espalier::Parametrized;
+    ///
+    /// let mut net = Parametrized::new(LinearConfig::new(3, 3).init(&Device::default()));
+    /// net.register("weight", WeightNorm::dim(0))?;
+    /// net.register("weight", Symmetric::new())?;
+    /// let before: Tensor<2> = net.get("weight")?;
+    /// assert_eq!(net.remove_link("weight", 0)?.rule(), "weight_norm");
+    /// let after: Tensor<2> = net.get("weight")?;
+    /// after.into_data().assert_approx_eq::<f32>(&before.into_data(), Tolerance::default());
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotParametrized`] without a chain, [`Error::Index`] past its end, [`Error::Rule`]
+    /// with [`RuleError::NoRightInverse`](crate::parametrize::RuleError::NoRightInverse) if a link that is left has none, or with
+    /// [`RuleError::ValueChanges`](crate::parametrize::RuleError::ValueChanges) if they cannot hold the value (by more than a thousand rounding
+    /// errors). Nothing is changed then.
+    pub fn remove_link(&mut self, path: &str, index: usize) -> Result<Link, Error> {
+        let path = self.canonical(path).to_owned();
+        let slot = self.chain_of(&path)?.clone();
+        let len = slot.links.len();
+        if index >= len {
+            return Err(Error::Index { index, len });
         }
-        slot.links.push(link);
-        slot.is_unsafe |= is_unsafe;
-        let mut values: Vec<AnyTensor> =
-            slot.originals.iter().map(|original| access::read(original).value).collect();
-        for link in &slot.links {
-            values = vec![link.forward(&values)?];
-        }
-        if let [after] = values.as_slice() {
-            // A mask has the shape of what it was made for.
-            let may_reshape = slot.is_unsafe && slot.mask.is_none();
-            if !may_reshape && before.dims() != after.dims() {
-                return Err(RuleError::ChangesShape {
-                    expected: before.dims(),
-                    found: after.dims(),
-                });
+        let (slot, link) = slot.without_link(index).map_err(refused(&path))?;
+        match slot.originals.as_slice() {
+            [only] if slot.links.is_empty() && slot.mask.is_none() => {
+                let only = only.clone();
+                self.put_back(BTreeMap::from([(path, only)]));
             }
-            if !slot.is_unsafe {
-                same_dtype(&before, after)?;
+            _ => self.insert(vec![(path, slot)]),
+        }
+        Ok(link)
+    }
+
+    /// The slot of a path that has links.
+    fn chain_of(&self, path: &str) -> Result<&Computed, Error> {
+        match self.computed(path) {
+            Some(slot) if !slot.links.is_empty() => Ok(slot),
+            _ => {
+                self.exists(path)?;
+                Err(Error::NotParametrized { path: path.to_owned() })
             }
         }
-        Ok(slot)
     }
 
     /// Removes parametrizations and mask from the selected parameters.
     ///
     /// With [`Leave::Parametrized`] the parameter keeps its present value, and its identity where
     /// there was one original; with [`Leave::Original`] it gets back what the original holds,
-    /// unmasked.
+    /// unmasked. An original that is parametrized itself stays so.
     ///
     /// # Errors
     ///
@@ -263,36 +273,84 @@ impl<M: Module> Parametrized<M> {
         leave: Leave,
     ) -> Result<Vec<String>, Error> {
         self.settle();
-        let mut leaves = BTreeMap::new();
-        for ParamInfo { path, .. } in self.locate(selector)? {
-            let Some(Slot::Computed(slot)) = self.slots.get(&path) else {
+        let mut left = BTreeMap::new();
+        for ParamInfo { path, .. } in self.locate_with_buffers(&selector.into_selector()?)? {
+            let Some(slot) = self.computed(&path) else {
                 return Err(Error::NotParametrized { path });
             };
-            let leaf = match (leave, slot.originals.as_slice()) {
-                (Leave::Parametrized, _) => slot.leaf(&slot.value()),
+            let original = match (leave, slot.originals.as_slice()) {
+                (Leave::Parametrized, _) => Original::Leaf(slot.leaf(&slot.value())),
                 (Leave::Original, [only]) => only.clone(),
                 (Leave::Original, several) => {
                     return Err(Error::SeveralOriginals { path, originals: several.len() });
                 }
             };
-            leaves.insert(path, leaf);
+            left.insert(path, original);
         }
-        let paths: Vec<String> = leaves.keys().cloned().collect();
-        self.slots.retain(|path, _| !leaves.contains_key(path));
+        let paths: Vec<String> = left.keys().cloned().collect();
+        self.put_back(left);
+        Ok(paths)
+    }
+
+    /// Puts these in the places of what computes the paths now.
+    fn put_back(&mut self, left: BTreeMap<String, Original>) {
+        let mut leaves = BTreeMap::new();
+        for (path, left) in left {
+            match (self.original_mut(&path), left) {
+                (Some(original), left) => *original = left,
+                (None, Original::Leaf(leaf)) => {
+                    self.slots.remove(&path);
+                    leaves.insert(path, leaf);
+                }
+                (None, Original::Nested(slot)) => {
+                    self.slots.insert(path, Slot::Computed(*slot));
+                }
+            }
+        }
         self.edit_template(|template| access::restore(template, leaves));
         self.refresh_in_place();
-        Ok(paths)
     }
 
     /// Whether a rule is registered on `path`, or on the parameter it is tied to.
     pub fn is_parametrized(&self, path: &str) -> bool {
-        match self.slots.get(self.canonical(path)) {
-            Some(Slot::Computed(slot)) => !slot.links.is_empty(),
-            _ => false,
-        }
+        self.computed(self.canonical(path)).is_some_and(|slot| !slot.links.is_empty())
+    }
+
+    /// Whether a rule is registered anywhere: PyTorch's `is_parametrized` without a name.
+    pub fn has_parametrizations(&self) -> bool {
+        !self.parametrized_paths().is_empty()
+    }
+
+    /// The paths on which a rule is registered, in alphabetic order; tied ones not.
+    pub fn parametrized_paths(&self) -> Vec<String> {
+        let has_links =
+            |slot: &Slot| matches!(slot, Slot::Computed(slot) if !slot.links.is_empty());
+        self.slots
+            .iter()
+            .filter(|(_, slot)| has_links(slot))
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     /// What computes `path`: rules, originals, mask, tie.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::{Device, Tensor};
+    /// use espalier::parametrize::{WeightNorm, WeightNormLink};
+    /// use espalier::Parametrized;
+    ///
+    /// let mut net = Parametrized::new(LinearConfig::new(5, 3).init(&Device::default()));
+    /// net.register("weight", WeightNorm::dim(0))?;
+    /// let list = net.parametrizations("weight")?;
+    /// assert_eq!(list.original_paths()[0], "parametrizations.weight.original0");
+    /// assert_eq!(list.originals, [[1, 3], [5, 3]]);
+    /// assert!(list.link::<WeightNormLink>(0).is_some_and(|link| !link.is_whole()));
+    /// let parts = list.right_inverse(Tensor::<2>::ones([5, 3], &Device::default()))?;
+    /// assert_eq!(parts.len(), 2); // g and v of a matrix of ones; the net is not changed
+    /// assert_eq!(format!("{list:#}"), "ParametrizationList(\n  (0): weight_norm(dim 0)\n)");
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -306,20 +364,13 @@ impl<M: Module> Parametrized<M> {
             Some(Slot::Tied(tied)) => Some(tied.to.clone()),
             _ => None,
         };
-        let (rules, originals, is_unsafe, is_pruned) = match self.slots.get(self.canonical(path)) {
-            Some(Slot::Computed(slot)) => (
-                slot.links.iter().map(|link| link.rule.clone()).collect(),
-                slot.originals.iter().map(|o| access::read(o).value.dims()).collect(),
-                slot.is_unsafe,
-                slot.mask.is_some(),
-            ),
-            _ if tied_to.is_some() => (Vec::new(), Vec::new(), false, false),
-            _ => {
-                self.template_param(path)?;
-                return Err(Error::NotParametrized { path: path.to_owned() });
-            }
-        };
-        Ok(Parametrizations { rules, originals, is_unsafe, is_pruned, tied_to })
+        let canonical = self.canonical(path);
+        let slot = self.computed(canonical);
+        if slot.is_none() && tied_to.is_none() {
+            self.exists(path)?;
+            return Err(Error::NotParametrized { path: path.to_owned() });
+        }
+        Ok(Parametrizations::of(canonical, slot, tied_to))
     }
 
     pub(super) fn describe(&self, path: &str) -> String {
@@ -344,12 +395,15 @@ impl<M: Module> Parametrized<M> {
     ///
     /// [`Error::NoMatch`] for an unknown path.
     pub fn value(&self, path: &str) -> Result<AnyTensor, Error> {
-        Ok(match self.slots.get(path) {
-            Some(Slot::Computed(slot)) => slot.value(),
-            Some(Slot::Tied(tied)) => {
-                let value = self.value(&tied.to)?;
-                if tied.transposed { value.transpose() } else { value }
-            }
+        if let Some(Slot::Tied(tied)) = self.slots.get(path) {
+            let value = self.value(&tied.to)?;
+            return Ok(if tied.transposed { value.transpose() } else { value });
+        }
+        if let Some(slot) = self.computed(path) {
+            return Ok(slot.value());
+        }
+        Ok(match self.original(path) {
+            Some((chain, index)) => chain.originals[index].value(),
             None => access::read(&self.template_param(path)?).value,
         })
     }
@@ -376,43 +430,26 @@ impl<M: Module> Parametrized<M> {
             value = if tied.transposed { value.transpose() } else { value };
             path = tied.to.clone();
         }
-        match self.slots.get(&path) {
-            Some(Slot::Computed(slot)) => {
-                let mut slot = slot.clone();
-                slot.assign(value).map_err(|(rule, source)| Error::Rule {
-                    path: path.clone(),
-                    rule,
-                    source,
-                })?;
-                self.insert(vec![(path, slot)]);
-            }
-            _ => {
-                let leaf = access::leaf_like(&self.template_param(&path)?, &value, true);
-                let leaf = BTreeMap::from([(path, leaf)]);
-                self.edit_template(|template| access::restore(template, leaf));
-                self.refresh_in_place();
-            }
+        if let Some(slot) = self.computed(&path) {
+            let mut slot = slot.clone();
+            slot.assign(value).map_err(refused(&path))?;
+            self.insert(vec![(path, slot)]);
+            return Ok(());
         }
+        if let Some(Original::Leaf(leaf)) = self.original_mut(&path) {
+            *leaf = access::leaf_like(leaf, &value, true);
+        } else {
+            let leaf = access::leaf_like(&self.template_param(&path)?, &value, true);
+            let leaf = BTreeMap::from([(path, leaf)]);
+            self.edit_template(|template| access::restore(template, leaf));
+        }
+        self.refresh_in_place();
         Ok(())
     }
 }
 
-/// A later link is given one tensor, so that a rule of several originals cannot be one.
-fn takes_one(link: &Link, value: &AnyTensor) -> Result<(), RuleError> {
-    match link.clone().right_inverse(value.detach()) {
-        Ok(originals) if originals.len() != 1 => {
-            Err(RuleError::Originals { expected: originals.len(), found: 1 })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn same_dtype(before: &AnyTensor, after: &AnyTensor) -> Result<(), RuleError> {
-    if before.dtype() == after.dtype() {
-        return Ok(());
-    }
-    Err(RuleError::ChangesDtype {
-        expected: format!("{:?}", before.dtype()),
-        found: format!("{:?}", after.dtype()),
-    })
+/// The error of a rule that refuses `path`.
+fn refused(path: &str) -> impl Fn(Refusal) -> Error {
+    let path = path.to_owned();
+    move |(rule, source)| Error::Rule { path: path.clone(), rule, source }
 }

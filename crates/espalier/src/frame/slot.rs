@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use super::access::read;
 use crate::erase::{AnyModule, AnyTensor, with_rank};
-use crate::parametrize::{Link, WeightNormLink};
+use crate::parametrize::{Link, RuleError, WeightNormLink};
 use crate::prune::Mask;
 use crate::tree::{Layout, Walk};
 
@@ -21,8 +21,8 @@ pub(super) enum Slot {
 /// A chain of links from one or several originals, then a mask.
 #[derive(Debug, Clone)]
 pub(super) struct Computed {
-    /// Erased `Param<Tensor<D>>`s.
-    pub(super) originals: Vec<AnyModule>,
+    /// At least one.
+    pub(super) originals: Vec<Original>,
     /// Applied in order. Empty for a parameter that is only pruned.
     pub(super) links: Vec<Link>,
     /// An erased `Mask<D>`, applied last.
@@ -33,6 +33,33 @@ pub(super) struct Computed {
     pub(super) layout: Layout,
     /// Burn's name for the type of the owner, passed on to visitors.
     pub(super) container: String,
+}
+
+/// What a chain starts from.
+#[derive(Debug, Clone)]
+pub(super) enum Original {
+    /// An erased `Param<Tensor<D>>`, or a `Buffer<D>` where the path is a buffer.
+    Leaf(AnyModule),
+    /// Computed itself: the parametrization is parametrized.
+    Nested(Box<Computed>),
+}
+
+impl Original {
+    /// The present value.
+    pub(super) fn value(&self) -> AnyTensor {
+        match self {
+            Self::Leaf(leaf) => read(leaf).value,
+            Self::Nested(computed) => computed.value(),
+        }
+    }
+
+    /// The leaves that it comes from, in order.
+    pub(super) fn leaves(&self) -> Vec<&AnyModule> {
+        match self {
+            Self::Leaf(leaf) => vec![leaf],
+            Self::Nested(computed) => computed.leaves(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -48,74 +75,107 @@ pub(super) struct Tied {
 impl Computed {
     /// The value of the chain, before the mask.
     pub(super) fn dense(&self) -> AnyTensor {
-        let mut values: Vec<AnyTensor> =
-            self.originals.iter().map(|original| read(original).value).collect();
-        for link in &self.links {
-            values = match link.forward(&values) {
-                Ok(value) => vec![value],
-                // Registration has run this very chain.
-                Err(error) => unreachable!("a registered chain computes: {error}"),
-            };
-        }
-        match values.into_iter().next() {
-            Some(value) => value,
-            None => unreachable!("a slot has at least one original"),
+        self.dense_of(self.originals.iter().map(Original::value).collect())
+    }
+
+    /// As [`dense`](Self::dense), from these values of the originals.
+    pub(super) fn dense_of(&self, originals: Vec<AnyTensor>) -> AnyTensor {
+        match chain(&self.links, originals) {
+            Ok(value) => value,
+            // Registration has run this very chain.
+            Err(error) => unreachable!("a registered chain computes: {error}"),
         }
     }
 
-    /// The value of the path.
-    pub(super) fn value(&self) -> AnyTensor {
-        let dense = self.dense();
+    /// The value of the path from these values of the originals.
+    pub(super) fn value_of(&self, originals: Vec<AnyTensor>) -> AnyTensor {
+        let dense = self.dense_of(originals);
         match &self.mask {
             Some(mask) => apply_mask(mask, dense),
             None => dense,
         }
     }
 
+    /// The leaf parameters that it is computed from, in order.
+    pub(super) fn leaves(&self) -> Vec<&AnyModule> {
+        self.originals.iter().flat_map(Original::leaves).collect()
+    }
+
+    /// The value of the path.
+    pub(super) fn value(&self) -> AnyTensor {
+        self.value_of(self.originals.iter().map(Original::value).collect())
+    }
+
     /// The name of original `index` under `parametrizations.NAME`, as in PyTorch.
-    fn original_name(&self, index: usize) -> String {
+    pub(super) fn original_name(&self, index: usize) -> String {
         if self.originals.len() == 1 { "original".to_owned() } else { format!("original{index}") }
     }
 
-    /// Enters the names under which the originals, the state of the links and the mask are saved,
-    /// calling `at` for each with its owner entered.
-    fn parts(&mut self, name: &str, mut at: impl FnMut(Part<'_>, &[(&str, &str)])) {
+    /// The type that visitors are told for the owner of original `index`.
+    pub(super) fn holder(&self, index: usize) -> &str {
+        let whole = self.links.first().and_then(Link::get).is_some_and(WeightNormLink::is_whole);
+        if whole && index == 0 { SCALAR } else { &self.container }
+    }
+
+    /// Calls `at` with the originals, the state of the links and the mask, and with the names under
+    /// which each is saved and their owners: `names` and those below.
+    fn parts(&mut self, names: &[(&str, &str)], name: &str, at: &mut At<'_>) {
         let container = self.container.clone();
         let owner = container.as_str();
         if self.links.is_empty() {
             let original = format!("{name}_orig");
             for param in &mut self.originals {
-                at(Part::Original(param), &[(&original, owner)]);
+                match param {
+                    Original::Leaf(leaf) => {
+                        at(Part::Leaf(leaf), &[names, &[(&original, owner)]].concat());
+                    }
+                    Original::Nested(_) => unreachable!("only a chain has nested originals"),
+                }
             }
         } else {
-            let whole = self.links[0].get::<WeightNormLink>().is_some_and(WeightNormLink::is_whole);
-            for index in 0..self.originals.len() {
-                let leaf = self.original_name(index);
-                let holder = if whole && index == 0 { SCALAR } else { owner };
-                let names = [(PARAMETRIZATIONS, owner), (name, MODULE_DICT), (&*leaf, holder)];
-                at(Part::Original(&mut self.originals[index]), &names);
+            let list = [names, &[(PARAMETRIZATIONS, owner), (name, MODULE_DICT)]].concat();
+            let named: Vec<(String, String)> = (0..self.originals.len())
+                .map(|index| (self.original_name(index), self.holder(index).to_owned()))
+                .collect();
+            // As in PyTorch: a module's own tensors stand before those of its parts.
+            for (original, (leaf, holder)) in self.originals.iter_mut().zip(&named) {
+                match original {
+                    Original::Leaf(param) => {
+                        at(Part::Leaf(param), &[&list[..], &[(leaf, holder)]].concat());
+                    }
+                    Original::Nested(computed) if computed.links.is_empty() => {
+                        computed.parts(&list, leaf, at);
+                    }
+                    Original::Nested(_) => {}
+                }
             }
             for (index, link) in self.links.iter_mut().enumerate() {
                 let leaf = index.to_string();
-                let names = [(PARAMETRIZATIONS, owner), (name, MODULE_DICT), (&*leaf, LIST)];
-                at(Part::Link(link), &names);
+                at(Part::Link(link), &[&list[..], &[(&leaf, LIST)]].concat());
+            }
+            for (original, (leaf, _)) in self.originals.iter_mut().zip(&named) {
+                if let Original::Nested(computed) = original
+                    && !computed.links.is_empty()
+                {
+                    computed.parts(&list, leaf, at);
+                }
             }
         }
         if let Some(mask) = &mut self.mask {
             let leaf = format!("{name}_mask");
-            at(Part::Mask(mask), &[(&leaf, owner)]);
+            at(Part::Leaf(mask), &[names, &[(&leaf, owner)]].concat());
         }
     }
 
     /// Visits originals, link state and mask under their saved names.
     pub(super) fn visit<V: ModuleVisitor>(&self, name: &str, visitor: &mut V) {
         // Clones share their tensors; this saves a second copy of the naming scheme.
-        self.clone().parts(name, |part, names| {
+        self.clone().parts(&[], name, &mut |part, names| {
             for (name, container) in names {
                 visitor.enter_module(name, container);
             }
             match part {
-                Part::Original(module) | Part::Mask(module) => module.visit(visitor),
+                Part::Leaf(module) => module.visit(visitor),
                 Part::Link(link) => link.visit(visitor),
             }
             for (name, container) in names.iter().rev() {
@@ -126,7 +186,7 @@ impl Computed {
 
     /// Maps originals, link state and mask under their saved names.
     pub(super) fn map<V: ModuleMapper>(&mut self, name: &str, mapper: &mut V) {
-        self.parts(name, |part, names| {
+        self.parts(&[], name, &mut |part, names| {
             for (name, container) in names {
                 mapper.enter_module(name, container);
             }
@@ -139,17 +199,38 @@ impl Computed {
 
     /// Applies `change` to every part.
     pub(super) fn change(mut self, mut change: impl FnMut(AnyModule) -> AnyModule) -> Self {
-        self.parts("", |part, _| part.change(&mut change));
+        self.parts(&[], "", &mut |part, _| part.change(&mut change));
         self
     }
 
     pub(super) fn collect_devices(&self, mut devices: Devices) -> Devices {
-        for original in self.originals.iter().chain(&self.mask) {
-            devices = original.collect_devices(devices);
+        for original in &self.originals {
+            devices = match original {
+                Original::Leaf(leaf) => leaf.collect_devices(devices),
+                Original::Nested(computed) => computed.collect_devices(devices),
+            };
+        }
+        if let Some(mask) = &self.mask {
+            devices = mask.collect_devices(devices);
         }
         self.links.iter().fold(devices, |devices, link| link.collect_devices(devices))
     }
 }
+
+/// The value of a chain of links from these originals.
+pub(super) fn chain(links: &[Link], originals: Vec<AnyTensor>) -> Result<AnyTensor, RuleError> {
+    let mut values = originals;
+    for link in links {
+        values = vec![link.forward(&values)?];
+    }
+    match values.into_iter().next() {
+        Some(value) => Ok(value),
+        None => unreachable!("a slot has at least one original"),
+    }
+}
+
+/// What [`Computed::parts`] calls.
+type At<'a> = dyn FnMut(Part<'_>, &[(&str, &str)]) + 'a;
 
 const PARAMETRIZATIONS: &str = "parametrizations";
 const MODULE_DICT: &str = "Struct:ModuleDict";
@@ -159,15 +240,15 @@ const SCALAR: &str = "Struct:Scalar";
 pub(crate) const SCALAR_LAYER: &str = "Scalar";
 
 enum Part<'a> {
-    Original(&'a mut AnyModule),
+    /// An original or a mask.
+    Leaf(&'a mut AnyModule),
     Link(&'a mut Link),
-    Mask(&'a mut AnyModule),
 }
 
 impl Part<'_> {
     fn change(self, change: impl FnOnce(AnyModule) -> AnyModule) {
         match self {
-            Part::Original(module) | Part::Mask(module) => take(module, change),
+            Part::Leaf(module) => take(module, change),
             Part::Link(link) => take(link.module_mut(), change),
         }
     }

@@ -3,10 +3,17 @@
 //! A [`Rule`] says what to do (`Orthogonal::cayley()`); registering it on a parameter makes a
 //! [`Link`] that does it there, with the state it needs. The mathematics of a link is a
 //! [`Parametrization`]: `forward` from the originals to the value, `right_inverse` back, `check`.
+//!
+//! The functions here have the names of `torch.nn.utils.parametrize`, those of
+//! [`parametrizations`] the names of `torch.nn.utils.parametrizations`; each calls a method of
+//! [`Parametrized`](crate::Parametrized).
 
+mod functions;
 mod link;
+mod list;
 mod math;
 mod orthogonal;
+pub mod parametrizations;
 mod registry;
 mod symmetric;
 mod weight_norm;
@@ -14,7 +21,13 @@ mod weight_norm;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+pub use functions::{
+    cached, is_parametrized, register_parametrization, remove_parametrizations,
+    transfer_parametrizations_and_params, type_before_parametrizations,
+};
 pub use link::{Link, Own, Rule, Site};
+pub(crate) use list::describe;
+pub use list::{IntoRules, ParametrizationList};
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
 pub use registry::Rules;
 pub use symmetric::{Symmetric, SymmetricLink};
@@ -93,6 +106,15 @@ pub enum RuleError {
         /// The set: `symmetric`.
         set: &'static str,
         /// The largest deviation of an element.
+        by: f64,
+    },
+    /// A link that cannot be taken out, since the other links cannot hold the present value.
+    #[error(
+        "without the link the value would change by up to {by:e}: the rules that are left cannot \
+         hold it; remove them too, or set a value that they can hold"
+    )]
+    ValueChanges {
+        /// The largest change of an element.
         by: f64,
     },
     /// Values that a factorization cannot take.

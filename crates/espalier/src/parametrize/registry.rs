@@ -50,6 +50,11 @@ impl Rules {
         })
     }
 
+    /// The names known, in alphabetic order.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
     /// The rule of that name with these options.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ pub struct WeightNormLink {
 
 impl WeightNormLink {
     /// Whether there is one length, which PyTorch saves without dimensions.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         self.dim.is_none()
     }
 

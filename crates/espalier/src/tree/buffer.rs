@@ -1,5 +1,7 @@
 //! A tensor that is state, not a parameter.
 
+use std::cell::Cell;
+
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
     Param, ParamId,
@@ -28,6 +30,25 @@ pub struct Buffer<const D: usize> {
     value: Tensor<D>,
 }
 
+thread_local! {
+    static VISITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, the tensor that is visited is a [`Buffer`]'s.
+struct Visiting(bool);
+
+impl Drop for Visiting {
+    fn drop(&mut self) {
+        VISITED.set(self.0);
+    }
+}
+
+/// Whether the tensor that a visitor is shown now is a [`Buffer`]'s: Burn's running statistics are
+/// visited in the same way, and their layer overwrites them.
+pub(super) fn is_visited() -> bool {
+    VISITED.get()
+}
+
 impl<const D: usize> Buffer<D> {
     /// A buffer with this value, cut off from any graph.
     pub fn new(value: Tensor<D>) -> Self {
@@ -42,6 +63,11 @@ impl<const D: usize> Buffer<D> {
     /// Replaces the value.
     pub fn set(&mut self, value: Tensor<D>) {
         self.value = contiguous(value);
+    }
+
+    /// A buffer in the identity of another.
+    pub(crate) fn with_id(id: ParamId, value: Tensor<D>) -> Self {
+        Self { id, value: contiguous(value) }
     }
 
     fn with(self, value: Tensor<D>) -> Self {
@@ -71,12 +97,17 @@ impl<const D: usize> Module for Buffer<D> {
         self
     }
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        let _visiting = Visiting(VISITED.replace(true));
         visitor.visit_float(&Param::initialized(self.id, self.value.clone()));
     }
     fn map<V: ModuleMapper>(self, mapper: &mut V) -> Self {
         let id = self.id;
         let value = mapper.map_float(Param::initialized(id, self.value)).into_value();
-        Self { id, value: value.detach().set_require_grad(false) }
+        // Never trained itself; but a value computed from parameters keeps its graph.
+        if value.is_require_grad() {
+            return Self { id, value: value.detach().set_require_grad(false) };
+        }
+        Self { id, value }
     }
 }
 

@@ -115,13 +115,11 @@ impl Layout {
         path: impl DoubleEndedIterator<Item = &'a str>,
         rank: usize,
     ) -> Self {
-        let mut last = path.rev();
-        let name = match last.next() {
-            // `parametrizations.weight.original0`
-            Some(leaf) if leaf.starts_with("original") => last.next().unwrap_or_default(),
-            Some(leaf) => leaf.trim_end_matches("_orig").trim_end_matches("_mask"),
-            None => "",
-        };
+        // `parametrizations.weight.original0`, also where that is parametrized again.
+        let mut components = path.rev().map(|leaf| leaf.trim_end_matches("_orig"));
+        let name = components
+            .find(|leaf| !leaf.starts_with("original") && *leaf != "parametrizations")
+            .map_or("", |leaf| leaf.trim_end_matches("_mask"));
         if (layer == "Linear" || layer == "LazyLinear") && name == "weight" && rank == 2 {
             Self::Transposed
         } else {

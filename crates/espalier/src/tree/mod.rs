@@ -23,7 +23,7 @@ pub use summary::{Summary, SummaryRow, Totals};
 pub(crate) use access::floats;
 pub(crate) use modules::{TYPE_MARK, below};
 pub(crate) use summary::count_zeros;
-pub(crate) use walk::{Walk, contiguous, shape_of, tensors};
+pub(crate) use walk::{Walk, buffers, contiguous, shape_of, tensors};
 
 use crate::erase::AnyTensor;
 use crate::error::Error;

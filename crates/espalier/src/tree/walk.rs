@@ -124,6 +124,31 @@ pub(crate) fn tensors<M: Module>(module: &M) -> Vec<ParamInfo> {
     found
 }
 
+/// The paths of the [`Buffer`](super::Buffer)s of `module` in visit order: no running statistics.
+pub(crate) fn buffers<M: Module>(module: &M) -> Vec<String> {
+    #[derive(Default)]
+    struct Buffers {
+        walk: Walk,
+        found: Vec<String>,
+    }
+    impl ModuleVisitor for Buffers {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.walk.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.walk.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
+            if super::buffer::is_visited() {
+                self.found.push(self.walk.path());
+            }
+        }
+    }
+    let mut visitor = Buffers::default();
+    module.visit(&mut visitor);
+    visitor.found
+}
+
 /// The same values in row-major order, cut off from any graph.
 ///
 /// What is kept for long is kept in the layout in which a file would restore it: products round

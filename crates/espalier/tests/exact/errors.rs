@@ -8,7 +8,7 @@ use burn::nn::Linear;
 use burn::tensor::{DType, Tensor};
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, Own, Parametrization, RuleError, Rules};
-use espalier::parametrize::{Symmetric, WeightNorm};
+use espalier::parametrize::{ParametrizationList, Symmetric, WeightNorm};
 use espalier::prune::{Amount, AmountError, L1Unstructured};
 use espalier::{Error, Leave, Parametrized};
 
@@ -23,6 +23,16 @@ struct Doubled {}
 impl Parametrization<2> for Doubled {
     fn forward(&self, originals: &[Tensor<2>]) -> Tensor<2> {
         originals[0].clone() * 2.0
+    }
+}
+
+/// A rule that changes the shape: the first output's weights.
+#[derive(Module, Debug)]
+struct FirstRow {}
+
+impl Parametrization<2> for FirstRow {
+    fn forward(&self, originals: &[Tensor<2>]) -> Tensor<2> {
+        originals[0].clone().narrow(1, 0, 1)
     }
 }
 
@@ -149,6 +159,34 @@ fn registering(errors: &Errors) {
     errors.case("register_unknown_name", |case| {
         let call = |net: &mut Net| net.register("wieght", Symmetric::new()).unwrap_err();
         refused(case, "ValueError", nothing, call, is_no_match);
+    });
+    errors.case("register_unknown_original", |case| {
+        let prepare = |net: &mut Net| {
+            net.register("weight", WeightNorm::default()).unwrap();
+        };
+        let path = "parametrizations.weight.original2";
+        let call = |net: &mut Net| net.register(path, Symmetric::new()).unwrap_err();
+        refused(case, "ValueError", prepare, call, |error| matches!(error, Error::NoMatch { .. }));
+    });
+    errors.case("register_changes_shape", |case| {
+        let call =
+            |net: &mut Net| net.register("weight", Own::new("first_row", FirstRow {})).unwrap_err();
+        refused(case, "ValueError", nothing, call, |error: &Error| {
+            is_rule(error, "first_row", |cause| {
+                matches!(cause, RuleError::ChangesShape { expected, found }
+                    if expected == &[4, 4] && found == &[4, 1])
+            })
+        });
+    });
+    errors.case("register_empty_list", |case| {
+        let call = |net: &mut Net| net.register("weight", ParametrizationList::new()).unwrap_err();
+        refused(
+            case,
+            "ValueError",
+            nothing,
+            call,
+            |error| matches!(error, Error::EmptyList { selector } if selector.contains("weight")),
+        );
     });
     errors.case("orthogonal_one_dimension", |case| {
         let call = |net: &mut Parametrized<Holder<1>>| {

@@ -8,6 +8,7 @@ mod gradcheck;
 mod groups;
 mod life;
 mod multistep;
+mod nested;
 mod optim;
 mod orthogonal;
 mod properties;

@@ -1,0 +1,62 @@
+//! `torch.nn.utils.parametrizations` by its own names.
+
+use burn::module::Module;
+
+use super::{Orthogonal, OrthogonalMap, WeightNorm};
+use crate::error::Error;
+use crate::frame::Parametrized;
+use crate::select::IntoSelector;
+
+/// Registers [`WeightNorm`] of `dim` (PyTorch's default is 0), or of the whole tensor without one.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use espalier::parametrize::parametrizations::weight_norm;
+/// use espalier::Parametrized;
+///
+/// let mut net = Parametrized::new(LinearConfig::new(4, 3).init(&Device::default()));
+/// assert_eq!(weight_norm(&mut net, "weight", Some(0))?, ["weight"]);
+/// # Ok::<(), espalier::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`Parametrized::register`].
+pub fn weight_norm<M: Module>(
+    net: &mut Parametrized<M>,
+    name: impl IntoSelector,
+    dim: Option<usize>,
+) -> Result<Vec<String>, Error> {
+    net.register(name, dim.map_or_else(WeightNorm::whole, WeightNorm::dim))
+}
+
+/// Registers [`Orthogonal`] by `orthogonal_map`, with trivialization (PyTorch's default) or
+/// without.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use espalier::parametrize::OrthogonalMap;
+/// use espalier::parametrize::parametrizations::orthogonal;
+/// use espalier::Parametrized;
+///
+/// let mut net = Parametrized::new(LinearConfig::new(4, 3).init(&Device::default()));
+/// assert_eq!(orthogonal(&mut net, "weight", OrthogonalMap::Cayley, true)?, ["weight"]);
+/// # Ok::<(), espalier::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`Parametrized::register`].
+pub fn orthogonal<M: Module>(
+    net: &mut Parametrized<M>,
+    name: impl IntoSelector,
+    orthogonal_map: OrthogonalMap,
+    use_trivialization: bool,
+) -> Result<Vec<String>, Error> {
+    let rule = match orthogonal_map {
+        OrthogonalMap::Cayley => Orthogonal::cayley(),
+    };
+    net.register(name, rule.trivialization(use_trivialization))
+}

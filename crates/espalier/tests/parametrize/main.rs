@@ -1,0 +1,12 @@
+//! The contract of parametrizations: chains, nesting, buffers, lists, scopes, transfers.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+mod buffers;
+mod chains;
+mod common;
+mod functions;
+mod lists;
+mod nesting;
+mod scopes;
+mod transfer;
