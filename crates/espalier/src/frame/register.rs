@@ -183,6 +183,7 @@ impl<M: Module> Parametrized<M> {
     /// if the rule does not fit there or one of the chain has no right inverse. Nothing is changed
     /// then.
     pub fn insert_link(&mut self, path: &str, index: usize, rule: impl Rule) -> Result<(), Error> {
+        self.settle();
         let path = self.canonical(path).to_owned();
         let slot = self.chain_of(&path)?.clone();
         let len = slot.links.len();
@@ -229,6 +230,7 @@ impl<M: Module> Parametrized<M> {
     /// [`RuleError::ValueChanges`](crate::parametrize::RuleError::ValueChanges) if they cannot hold the value (by more than a thousand rounding
     /// errors). Nothing is changed then.
     pub fn remove_link(&mut self, path: &str, index: usize) -> Result<Link, Error> {
+        self.settle();
         let path = self.canonical(path).to_owned();
         let slot = self.chain_of(&path)?.clone();
         let len = slot.links.len();

@@ -39,6 +39,8 @@ impl<M: Module> Parametrized<M> {
         from: &Parametrized<N>,
         selector: impl IntoSelector,
     ) -> Result<Vec<String>, Error> {
+        self.settle();
+        let from = from.settled();
         let mut slots = Vec::new();
         for source in from.locate_with_buffers(&selector.into_selector()?)? {
             let path = source.path;
