@@ -266,8 +266,14 @@ fn main() {
         None => println!("without PyTorch; ESPALIER_PYTHON names a Python that has it\n"),
     }
     let (mut table, mut parts) = (Table::default(), Vec::new());
-    steps(peer.as_ref(), &mut table, &mut parts);
-    optimizers(peer.as_ref(), &mut table);
+    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let wanted = |group: &str| only.is_empty() || only.iter().any(|only| only == group);
+    if wanted("steps") {
+        steps(peer.as_ref(), &mut table, &mut parts);
+    }
+    if wanted("optimizers") {
+        optimizers(peer.as_ref(), &mut table);
+    }
     println!("{table}");
     parts.iter().for_each(|line| println!("{line}"));
 }

@@ -4,8 +4,9 @@
 //! tensors are cut into pieces that all threads take; small ones stay on the calling thread, since
 //! waking another one costs more than the work.
 
+use std::sync::Mutex;
+
 use pulp::Arch;
-use rayon::prelude::*;
 
 use crate::Real;
 
@@ -313,7 +314,20 @@ fn pieces<S: Cut>(n: usize, slices: S, work: impl Fn(S) + Sync + Send) {
         left -= PIECE;
     }
     cut.push(rest);
-    cut.into_par_iter().for_each(work);
+    // The calling thread takes pieces too: waiting for a pool to wake costs as much as a small
+    // tensor.
+    let queue = Mutex::new(cut.into_iter());
+    let drain = || {
+        while let Some(piece) = queue.lock().ok().and_then(|mut queue| queue.next()) {
+            work(piece);
+        }
+    };
+    rayon::in_place_scope(|scope| {
+        for _ in 1..rayon::current_num_threads() {
+            scope.spawn(|_| drain());
+        }
+        drain();
+    });
 }
 
 #[cfg(test)]
