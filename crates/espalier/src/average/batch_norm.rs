@@ -7,7 +7,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::error::Error;
 use crate::frame::Parametrized;
-use crate::tree::Walk;
+use crate::tree::{Walk, follow_walk};
 
 /// Computes the running statistics of all batch norms anew, as means over `batches`:
 /// `torch.optim.swa_utils.update_bn`.
@@ -187,12 +187,7 @@ struct Read {
 }
 
 impl ModuleVisitor for Read {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if is_statistic(&self.walk) {
             let data = param.val().into_data();
@@ -234,12 +229,7 @@ struct Write {
 }
 
 impl ModuleMapper for Write {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.statistics.remove(&self.walk.path()) {
             Some(Statistic { dtype, values }) => param.map(|old| {

@@ -14,7 +14,7 @@ pub use batch_norm::update_bn;
 use crate::erase::AnyTensor;
 use crate::error::Error;
 use crate::frame::Parametrized;
-use crate::tree::{self, Kind, Walk};
+use crate::tree::{self, Kind, Walk, follow_walk};
 
 /// How much the newest network weighs.
 #[derive(Clone)]
@@ -265,12 +265,7 @@ struct Values {
 }
 
 impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val().without_autodiff();
         self.values.floats.insert(self.walk.path(), value.into());
@@ -296,12 +291,7 @@ struct Blend {
 }
 
 impl ModuleMapper for Blend {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.walk.path();
         let Some(Ok(new)) = self.values.floats.remove(&path).map(AnyTensor::into_rank::<D>) else {

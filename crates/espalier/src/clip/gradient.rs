@@ -5,17 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::NormKind;
-
-/// Whether `into_data` and `from_data` only pass memory on.
-fn on_cpu(device: &Device) -> bool {
-    #[cfg(feature = "flex")]
-    return *device == Device::flex();
-    #[cfg(not(feature = "flex"))]
-    return {
-        let _ = device;
-        false
-    };
-}
+use crate::optim::is_plain;
 
 pub(super) enum Norm {
     Here(f64),
@@ -46,8 +36,7 @@ impl<const D: usize> Held<D> {
     /// As plain numbers if it lives on the CPU and `host` says so.
     pub(super) fn new(id: ParamId, tensor: Tensor<D>, host: bool) -> Self {
         let (device, dtype) = (tensor.device(), tensor.dtype());
-        let plain = matches!(dtype, DType::F32 | DType::F64) && !tensor.is_autodiff();
-        let value = if host && plain && on_cpu(&device) {
+        let value = if host && !tensor.is_autodiff() && is_plain(&device, dtype) {
             Value::Host(tensor.into_data())
         } else {
             Value::Device(tensor)

@@ -17,7 +17,7 @@ use burn::tensor::Tensor;
 use gradient::{Gradient, Held, Norm, slice_norm};
 
 use crate::error::Error;
-use crate::tree::Walk;
+use crate::tree::{Walk, follow_walk};
 
 /// Which norm of all gradients together.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -325,12 +325,7 @@ struct Take<'a> {
 }
 
 impl ModuleVisitor for Take<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if !self.seen.insert(param.id.val()) {
             return;

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::erase::{AnyModule, AnyTensor, with_rank};
-use crate::tree::{Buffer, Walk};
+use crate::tree::{Buffer, Walk, follow_walk};
 
 /// Takes clones of parameters out of a module, `Param` and all (id, load and save mappers).
 struct Extract<'a> {
@@ -16,12 +16,7 @@ struct Extract<'a> {
 }
 
 impl ModuleVisitor for Extract<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.walk.path();
         if self.paths.contains(&path.as_str()) {
@@ -46,12 +41,7 @@ struct Replace {
 }
 
 impl ModuleMapper for Replace {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // A running statistic is mapped too, and must come back as it was.
         match self.values.remove(&self.walk.path()).map(AnyTensor::into_rank::<D>) {
@@ -79,12 +69,7 @@ struct Restore {
 }
 
 impl ModuleMapper for Restore {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.params.remove(&self.walk.path()) {
             Some(restored) => match restored.get::<Buffer<D>>() {

@@ -12,7 +12,7 @@ use super::{Parametrized, access};
 use crate::error::Error;
 use crate::parametrize::{Link, describe};
 use crate::select::{IntoSelector, Selection};
-use crate::tree::{self, Kind, ParameterTree, Summary, SummaryRow, Walk};
+use crate::tree::{self, Kind, ParameterTree, Summary, SummaryRow, Walk, follow_walk};
 
 impl<M: Module> Parametrized<M> {
     /// The selected parameters and buffers by their effective names (`0.weight`, also where it is
@@ -180,12 +180,7 @@ fn saved_originals(path: &str, slot: &Computed) -> Vec<String> {
         found: Vec<String>,
     }
     impl ModuleVisitor for Names {
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.walk.enter(name, container);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.walk.exit();
-        }
+        follow_walk!();
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if self.ids.contains(&param.id.val()) {
                 self.found.push(self.walk.path());

@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::{Init, Rng};
 use crate::error::Error;
 use crate::select::Selector;
-use crate::tree::{Kind, Layout, ParamInfo, Walk, contiguous};
+use crate::tree::{Kind, Layout, ParamInfo, Walk, contiguous, follow_walk};
 
 /// Values for one parameter, row-major in PyTorch's layout.
 pub(crate) struct Drawn {
@@ -132,12 +132,7 @@ struct Fill {
 }
 
 impl ModuleMapper for Fill {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(data) = self.fills.get(&param.id.val()).cloned() else {
             return param;

@@ -11,7 +11,7 @@ use super::stats;
 use crate::error::Error;
 use crate::frame::Parametrized;
 use crate::select::Selector;
-use crate::tree::{self, Kind, ParamInfo, Walk};
+use crate::tree::{self, Kind, ParamInfo, Walk, follow_walk};
 
 /// A parameter to observe, and the leaves that it is computed from.
 pub struct Target {
@@ -135,12 +135,7 @@ struct Values<'a> {
 }
 
 impl ModuleVisitor for Values<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.walk.path();
         if let Ok(found) = &mut self.found
@@ -178,12 +173,7 @@ struct Leaves<'a> {
 }
 
 impl ModuleVisitor for Leaves<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let id = param.id.val();
         if let Ok(found) = &mut self.found

@@ -6,9 +6,14 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 /// of one float type that the kernels know.
 pub(super) fn as_slices<const D: usize>(tensors: &[&Tensor<D>]) -> Option<DType> {
     let dtype = tensors.first()?.dtype();
-    let host = matches!(dtype, DType::F32 | DType::F64)
-        && tensors.iter().all(|tensor| tensor.dtype() == dtype && is_host(&tensor.device()));
-    host.then_some(dtype)
+    let plain = |tensor: &&Tensor<D>| tensor.dtype() == dtype && is_plain(&tensor.device(), dtype);
+    tensors.iter().all(plain).then_some(dtype)
+}
+
+/// Whether tensors of this device and float type are plain numbers of the kernels in the host's
+/// memory, which `into_data` and `from_data` only pass on.
+pub(crate) fn is_plain(device: &Device, dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F64) && is_host(device)
 }
 
 #[cfg(feature = "flex")]

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::select::{IntoSelector, Selector};
-use crate::tree::ParamInfo;
+use crate::tree::{ParamInfo, is_norm};
 
 /// Rates and decays of some parameters, multiplied, whatever group they are in.
 #[derive(Debug, Clone)]
@@ -47,12 +47,9 @@ impl Who {
     }
 }
 
-/// Normalization layers of Burn.
-const NORMS: [&str; 5] = ["BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RmsNorm"];
-
 /// Whether weight decay is customarily left off: no matrix of weights.
 fn is_bias_or_norm(info: &ParamInfo) -> bool {
-    info.shape.len() < 2 || info.name() == "bias" || NORMS.contains(&info.layer.as_str())
+    info.shape.len() < 2 || info.name() == "bias" || is_norm(&info.layer)
 }
 
 /// One modifier a layer: the last keeps its rate, each one before has `factor` times the rate of

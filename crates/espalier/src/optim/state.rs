@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::frame::{self, Parametrized};
 use crate::schedule::Exact;
 use crate::state::{StateDict, burn_dtype, dtype_of};
-use crate::tree::Walk;
+use crate::tree::{Walk, follow_walk};
 
 /// The metadata that says which tensor is what.
 const KEY: &str = "espalier.optimizer";
@@ -147,12 +147,7 @@ impl Parameters {
 }
 
 impl ModuleVisitor for Parameters {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let id = param.id.val();
         if self.seen.insert(id) {

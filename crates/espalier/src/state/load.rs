@@ -10,11 +10,11 @@ use espalier_checkpoint::{Dtype, NamedTensor};
 use super::alias::{Aliases, renamed};
 use super::layer::{in_layer, scoped_descriptions};
 use super::report::{LoadReport, Mismatch, ValueFault};
-use super::walk::{Entered, TorchWalk, follow_walk};
+use super::walk::{Entered, TorchWalk};
 use super::{StateDict, Strict};
 use crate::erase::AnyTensor;
 use crate::error::Error;
-use crate::tree::contiguous;
+use crate::tree::{contiguous, follow_walk};
 
 /// What a tensor of the module takes.
 #[derive(Clone, Copy)]

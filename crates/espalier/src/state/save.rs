@@ -5,7 +5,8 @@ use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
 use espalier_checkpoint::{Checkpoint, Dtype, NamedTensor};
 
 use super::alias::{Aliases, renamed};
-use super::walk::{Entered, TorchWalk, follow_walk};
+use super::walk::{Entered, TorchWalk};
+use crate::tree::follow_walk;
 
 /// The metadata key of the description of slots, before the path of the wrapper if it is nested.
 pub(super) const EXTRA: &str = "espalier.extra_state";

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
-use crate::tree::{Layout, TYPE_MARK, Walk};
+use crate::tree::{Layout, TYPE_MARK, Walk, is_norm};
 
 /// A name that a visit entered: a module, a parameter, or a tied path, which holds no tensor.
 #[derive(Debug, Clone)]
@@ -46,8 +46,7 @@ impl TorchWalk {
         let above = self.walk.layer().to_owned();
         self.walk.enter(name, container);
         let layer = self.walk.layer();
-        let in_norm =
-            NORMS.contains(&layer) || (layer == "ModuleDict" && NORMS.contains(&above.as_str()));
+        let in_norm = is_norm(layer) || (layer == "ModuleDict" && is_norm(&above));
         self.names.push(if in_norm { torch_norm_name(name) } else { name.to_owned() });
         // A container's note of an item's type is no name.
         if name == TYPE_MARK {
@@ -101,10 +100,6 @@ fn own_path(prefix: &str) -> String {
     prefix.trim_end_matches('.').to_owned()
 }
 
-/// Burn's layers that say gamma and beta where PyTorch says weight and bias.
-const NORMS: [&str; 6] =
-    ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "LazyBatchNorm", "RmsNorm"];
-
 fn torch_norm_name(name: &str) -> String {
     for (burn, torch) in [("gamma", "weight"), ("beta", "bias")] {
         if let Some(rest) = name.strip_prefix(burn)
@@ -115,16 +110,3 @@ fn torch_norm_name(name: &str) -> String {
     }
     name.to_owned()
 }
-
-/// The enter and exit of a visitor or mapper with a `walk`.
-macro_rules! follow_walk {
-    () => {
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.walk.enter(name, container);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.walk.exit();
-        }
-    };
-}
-pub(super) use follow_walk;

@@ -9,7 +9,7 @@ use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
 use super::info::{Kind, ParamInfo};
 use super::nested::Tree;
 use super::report::{DtypeMismatch, ShapeMismatch, TreeReport};
-use super::walk::{self, Walk};
+use super::walk::{self, Walk, follow_walk};
 use crate::erase::{AnyTensor, with_rank};
 use crate::error::Error;
 use crate::select::Selector;
@@ -56,12 +56,7 @@ struct Floats<'a> {
 }
 
 impl ModuleVisitor for Floats<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.walk.path();
         if self.only.is_none_or(|only| only == path) {
@@ -248,12 +243,7 @@ struct Data {
 }
 
 impl ModuleVisitor for Data {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.found.push(param.val().into_data());
     }

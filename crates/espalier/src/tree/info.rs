@@ -148,3 +148,9 @@ impl Layout {
         shape
     }
 }
+
+/// Whether a layer of this type normalizes: its gamma and beta are PyTorch's weight and bias.
+pub(crate) fn is_norm(layer: &str) -> bool {
+    ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "LazyBatchNorm", "RmsNorm"]
+        .contains(&layer)
+}

@@ -14,6 +14,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
 pub use buffer::Buffer;
+pub(crate) use info::is_norm;
 pub use info::{Kind, Layout, ParamInfo};
 pub use modules::ModuleInfo;
 pub use nested::Tree;
@@ -23,7 +24,7 @@ pub use summary::{Summary, SummaryRow, Totals};
 pub(crate) use access::floats;
 pub(crate) use modules::{TYPE_MARK, below};
 pub(crate) use summary::count_zeros;
-pub(crate) use walk::{Walk, buffers, contiguous, shape_of, tensors};
+pub(crate) use walk::{Walk, buffers, contiguous, follow_walk, shape_of, tensors};
 
 use crate::erase::AnyTensor;
 use crate::error::Error;

@@ -47,6 +47,19 @@ impl Walk {
     }
 }
 
+/// The enter and exit of a visitor or mapper with a `walk`.
+macro_rules! follow_walk {
+    () => {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.walk.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.walk.exit();
+        }
+    };
+}
+pub(crate) use follow_walk;
+
 /// Gives every parameter a new id. Running statistics and [`Buffer`]s keep theirs, which is the
 /// only way to tell them from frozen parameters.
 struct Probe;
@@ -85,12 +98,7 @@ impl Collect {
 }
 
 impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.push(param.id, &param.val(), Kind::Parameter, param.is_require_grad());
     }
@@ -132,12 +140,7 @@ pub(crate) fn buffers<M: Module>(module: &M) -> Vec<String> {
         found: Vec<String>,
     }
     impl ModuleVisitor for Buffers {
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.walk.enter(name, container);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.walk.exit();
-        }
+        follow_walk!();
         fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
             if super::buffer::is_visited() {
                 self.found.push(self.walk.path());

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::init::Rng;
 use crate::nn::layer::Layer;
 use crate::state::TorchWalk;
-use crate::tree::{Layout, Walk, contiguous};
+use crate::tree::{Layout, Walk, contiguous, follow_walk};
 
 /// `net` with every lazy layer initialized for an input of shape `input`, batch first.
 ///
@@ -202,12 +202,7 @@ impl Shaping {
 }
 
 impl ModuleMapper for Shaping {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id.val();
         let same = || self.given.get(&id).filter(|shape| shape.len() == D).cloned();
@@ -228,12 +223,7 @@ struct Values {
 }
 
 impl ModuleVisitor for Values {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.found.insert(self.walk.path(), param.val().into_data());
     }
@@ -246,12 +236,7 @@ struct Assign {
 }
 
 impl ModuleMapper for Assign {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.walk.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.walk.exit();
-    }
+    follow_walk!();
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         if uninitialized(self.walk.layer()).is_none() {
             return param;
