@@ -6,9 +6,11 @@
 mod dense;
 mod optim;
 mod real;
+mod rescale;
 mod select;
 
 pub use dense::{DenseError, inverse, orthonormal_columns};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
 pub use real::Real;
+pub use rescale::{Split, rescale};
 pub use select::{count_to_prune, prune_smallest};

@@ -28,6 +28,7 @@ pub use functions::{
 pub use link::{Link, Own, Rule, Site};
 pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
+pub(crate) use math::orthonormal_columns;
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
 pub use registry::Rules;
 pub use symmetric::{Symmetric, SymmetricLink};
@@ -127,6 +128,16 @@ pub enum RuleError {
         expected: usize,
         /// How many there are.
         found: usize,
+    },
+    /// An option out of its range.
+    #[error("`{option}` must be {expected}, found {found}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: f64,
     },
     /// Options that cannot be read back, from a file.
     #[error("options {options} are not those of the rule: {reason}")]
