@@ -67,6 +67,7 @@ fn site_of(info: &ParamInfo) -> Site {
         layout: info.layout(),
         dtype: info.dtype,
         device: info.device.clone(),
+        layer: info.layer.clone(),
     }
 }
 

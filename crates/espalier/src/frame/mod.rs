@@ -11,6 +11,7 @@ mod names;
 mod nested;
 mod prune;
 mod register;
+mod sample;
 mod slot;
 mod tie;
 mod transfer;
