@@ -24,6 +24,7 @@ pub mod constrain;
 mod erase;
 mod error;
 mod frame;
+mod host;
 pub mod init;
 pub mod nn;
 pub mod observe;

@@ -5,7 +5,8 @@ use espalier_kernels::Real;
 
 use super::{Constraint, RuleError};
 use crate::erase::{AnyTensor, with_rank};
-use crate::optim::{Taken, is_plain, with_real};
+use crate::host::is_plain;
+use crate::optim::{Taken, with_real};
 use crate::parametrize::Site;
 
 /// No value below zero: `keras.constraints.NonNeg`.

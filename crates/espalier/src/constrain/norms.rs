@@ -5,7 +5,8 @@ use espalier_kernels::{Real, Split, rescale};
 
 use super::RuleError;
 use crate::erase::{AnyTensor, with_rank};
-use crate::optim::{Taken, is_plain, with_real};
+use crate::host::is_plain;
+use crate::optim::{Taken, with_real};
 use crate::parametrize::Site;
 
 /// Keras's `keras.config.epsilon()`: what a norm is enlarged by before it divides.

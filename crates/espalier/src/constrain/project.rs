@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use super::{Constraint, Rule};
 use crate::erase::AnyTensor;
 use crate::error::Error;
-use crate::optim::is_plain;
+use crate::host::is_plain;
 use crate::parametrize::{RuleError, Site};
 use crate::select::Selector;
 use crate::tree::{ParamInfo, contiguous};
