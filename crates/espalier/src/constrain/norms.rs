@@ -1,7 +1,7 @@
 //! What the constraints on norms share.
 
 use burn::tensor::{DType, Tensor};
-use espalier_kernels::{Real, Split, rescale};
+use espalier_kernels::{Slices, rescale};
 
 use super::RuleError;
 use crate::erase::{AnyTensor, with_rank};
@@ -62,28 +62,26 @@ impl Norms {
 
     fn rescale_slices<const D: usize>(self, kept: Option<usize>, tensor: Tensor<D>) -> Tensor<D> {
         let dims = tensor.dims();
-        let split = match kept {
-            Some(kept) => Split {
+        let slices = match kept {
+            Some(kept) => Slices {
                 outer: dims[..kept].iter().product(),
                 kept: dims[kept],
                 inner: dims[kept + 1..].iter().product(),
             },
-            None => Split { outer: 1, kept: 1, inner: dims.iter().product() },
+            None => Slices { outer: 1, kept: 1, inner: dims.iter().product() },
         };
         let dtype = tensor.dtype();
         let mut taken = Taken::of(tensor);
-        with_real!(dtype, T => rescale(split, taken.slice::<T>(), |norm| self.factor(norm)));
+        with_real!(dtype, T => rescale(&slices, taken.slice::<T>(), |norm| self.factor(norm)));
         taken.into_tensor()
     }
 
-    fn factor<T: Real>(self, norm: T) -> T {
-        let (min, max) = (T::of(self.min), T::of(self.max));
-        if norm >= min && norm <= max {
-            return T::of(1.0);
+    fn factor(self, norm: f64) -> f64 {
+        if norm >= self.min && norm <= self.max {
+            return 1.0;
         }
-        let clipped = if norm < min { min } else { max };
-        let desired = T::of(self.rate) * clipped + T::of(1.0 - self.rate) * norm;
-        desired / (T::of(EPSILON) + norm)
+        let clipped = if norm < self.min { self.min } else { self.max };
+        (self.rate * clipped + (1.0 - self.rate) * norm) / (EPSILON + norm)
     }
 
     /// The twin of [`rescale`] for any device and float type.
@@ -109,11 +107,11 @@ impl Norms {
 /// Refuses an option that is not as it must be.
 pub(super) fn expect(
     holds: bool,
-    option: &'static str,
+    name: &'static str,
     expected: &'static str,
     found: f64,
 ) -> Result<(), RuleError> {
-    if holds { Ok(()) } else { Err(RuleError::Option { option, expected, found }) }
+    if holds { Ok(()) } else { Err(RuleError::Option { name, expected, found }) }
 }
 
 #[cfg(test)]

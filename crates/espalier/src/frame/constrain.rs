@@ -2,9 +2,8 @@
 
 use burn::module::Module;
 
-use super::Parametrized;
-use super::register::refused;
 use super::slot::{Computed, Original, Slot, apply_mask, take, with_pruned};
+use super::{Parametrized, chain_error};
 use crate::constrain::{Planned, Project, Rule};
 use crate::erase::AnyTensor;
 use crate::error::Error;
@@ -83,6 +82,6 @@ fn projected(slot: &Computed, planned: &Planned) -> Result<Option<Computed>, Err
         None => after,
     };
     let mut slot = slot.clone();
-    slot.assign(after).map_err(refused(&planned.info.path))?;
+    slot.assign(after).map_err(chain_error(&planned.info.path))?;
     Ok(Some(slot))
 }

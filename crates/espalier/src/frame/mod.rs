@@ -5,6 +5,7 @@ mod cached;
 mod chain;
 mod constrain;
 mod extra;
+mod harden;
 mod init;
 mod module;
 mod names;
@@ -28,6 +29,7 @@ pub use cached::Cached;
 pub(crate) use extra::{DescribedTie, NAME as EXTRA_STATE, decode, restrict, ties_in};
 pub(crate) use module::visit_parameters;
 pub use register::Leave;
+use register::refused as chain_error;
 pub(crate) use slot::SCALAR_LAYER;
 pub use view::Parametrizations;
 

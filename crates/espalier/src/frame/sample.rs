@@ -2,8 +2,7 @@
 
 use burn::module::Module;
 
-use super::Parametrized;
-use super::register::refused;
+use super::{Parametrized, chain_error};
 use crate::error::Error;
 use crate::init::Rng;
 use crate::select::IntoSelector;
@@ -67,7 +66,7 @@ impl<M: Module> Parametrized<M> {
             let Some(last) = slot.links.last() else {
                 return Err(Error::NotParametrized { path: info.path });
             };
-            let refused = refused(&info.path);
+            let refused = chain_error(&info.path);
             let mut rng = Rng::stream(seed, stream(&info.path));
             let value = last
                 .sample(&slot.dense().detach(), &mut rng)

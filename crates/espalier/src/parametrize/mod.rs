@@ -11,10 +11,12 @@
 mod functions;
 mod link;
 mod list;
+mod lora;
 mod math;
 mod orthogonal;
 pub mod parametrizations;
 mod registry;
+mod sigmoid_mask;
 mod symmetric;
 mod weight_norm;
 
@@ -30,9 +32,11 @@ pub use functions::{
 pub use link::{Link, Own, Rule, Site};
 pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
+pub use lora::{Lora, LoraLink};
 pub(crate) use math::orthonormal_columns;
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
 pub use registry::Rules;
+pub use sigmoid_mask::{SigmoidMask, SigmoidMaskLink};
 pub use symmetric::{Symmetric, SymmetricLink};
 pub use weight_norm::{WeightNorm, WeightNormLink};
 
@@ -103,6 +107,35 @@ pub enum RuleError {
         /// The dtype of the parametrized one.
         found: String,
     },
+    /// A rank that a matrix of this size cannot have, or zero.
+    #[error(
+        "expected a rank from 1 to {} for a matrix of {rows} x {columns}, found {rank}",
+        rows.min(columns)
+    )]
+    RankOf {
+        /// The rank asked for.
+        rank: usize,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        columns: usize,
+    },
+    /// An option with a value that it cannot have.
+    #[error("`{name}` must be {expected}, found {found}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: f64,
+    },
+    /// The last rule of the chain is another one than is asked for.
+    #[error("the last rule of the chain is not `{expected}`; take those after it out first")]
+    NotLast {
+        /// The rule expected.
+        expected: &'static str,
+    },
     /// A value outside the set that the rule maps to.
     #[error("the value is not {set}: off by {by:e}")]
     NotInSet {
@@ -133,16 +166,6 @@ pub enum RuleError {
         expected: usize,
         /// How many there are.
         found: usize,
-    },
-    /// An option out of its range.
-    #[error("`{option}` must be {expected}, found {found}")]
-    Option {
-        /// The option.
-        option: &'static str,
-        /// What it must be.
-        expected: &'static str,
-        /// What it is.
-        found: f64,
     },
     /// Options that cannot be read back, from a file.
     #[error("options {options} are not those of the rule: {reason}")]

@@ -16,8 +16,8 @@ fn options_out_of_range() {
     fn refuses(constraint: impl Constraint + 'static, option: &str) {
         let error = Constraints::new().with("*.weight", constraint).unwrap_err();
         assert!(
-            matches!(&error, Error::Constraint { selector, source: RuleError::Option { option: o, .. }, .. }
-                if selector == "`*.weight`" && *o == option),
+            matches!(&error, Error::Constraint { selector, source: RuleError::Option { name, .. }, .. }
+                if selector == "`*.weight`" && *name == option),
             "{error}"
         );
     }

@@ -6,6 +6,7 @@ mod buffers;
 mod chains;
 mod common;
 mod functions;
+mod learned;
 mod lists;
 mod moving;
 mod nesting;
