@@ -1,5 +1,8 @@
 //! Low-rank adapters.
 
+// PEFT's names, which are those in files.
+#![allow(non_snake_case)]
+
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -115,8 +118,6 @@ impl Rule for Lora {
 
 /// [`Lora`] on one parameter.
 #[derive(Module, Debug)]
-// PEFT's names, which are those in files.
-#[allow(non_snake_case)]
 pub struct LoraLink {
     lora_A: Param<Tensor<2>>,
     lora_B: Param<Tensor<2>>,

@@ -10,6 +10,7 @@
 
 mod fixed_rank;
 mod functions;
+mod host;
 mod link;
 mod list;
 mod lora;
