@@ -5,10 +5,14 @@
 
 mod dense;
 mod optim;
+mod orthogonal;
 mod real;
 mod select;
 
 pub use dense::{DenseError, inverse, orthonormal_columns};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
+pub use orthogonal::{
+    Frame, OrthogonalMap, OrthogonalTape, orthogonal, orthogonal_backward, reflectors,
+};
 pub use real::Real;
 pub use select::{count_to_prune, prune_smallest};

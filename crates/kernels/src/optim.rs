@@ -264,7 +264,7 @@ fn momentum_piece<T: Real, const L2: bool>(
 }
 
 /// Slices of one length that can be cut at the same places.
-trait Cut: Sized + Send {
+pub(crate) trait Cut: Sized + Send {
     /// Everything before `at`, and the rest.
     fn cut(self, at: usize) -> (Self, Self);
 }
@@ -300,7 +300,7 @@ cut_tuple!(A B C D E);
 /// Does `work` on slices of `n` elements, in pieces on all threads if that pays.
 ///
 /// The pieces do not depend on the number of threads, nor does what is computed on each element.
-fn pieces<S: Cut>(n: usize, slices: S, work: impl Fn(S) + Sync + Send) {
+pub(crate) fn pieces<S: Cut>(n: usize, slices: S, work: impl Fn(S) + Sync + Send) {
     if n < PARALLEL || rayon::current_num_threads() == 1 {
         return work(slices);
     }
