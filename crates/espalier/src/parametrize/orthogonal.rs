@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::link::matrix_link;
 use super::math::{identity_like, reflectors, tolerance};
-use super::stiefel::{Tall, complete, deviation, orthonormal, uniform};
+use super::stiefel::{Tall, complete, deviation, uniform};
 use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::init::Rng;
 use crate::tree::Buffer;
@@ -167,9 +167,8 @@ pub struct OrthogonalLink<const D: usize> {
 
 impl<const D: usize> Parametrization<D> for OrthogonalLink<D> {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        let x = self.tall.turn(originals[0].clone());
         let base = self.base.as_ref().map(Buffer::value);
-        self.tall.turn(orthonormal(self.map, x, base))
+        self.tall.orthonormal(self.map, originals[0].clone(), base)
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
