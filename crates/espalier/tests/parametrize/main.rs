@@ -6,7 +6,7 @@ mod buffers;
 mod chains;
 mod common;
 mod functions;
-mod gates;
+mod learned;
 mod lists;
 mod moving;
 mod nesting;
