@@ -174,3 +174,14 @@ fn what_cannot_be_hardened_or_asked_for_is_refused() {
         assert!(matches!(error, RuleError::Option { option, .. } if option == name), "{error}");
     }
 }
+
+/// Without links, what computes a nested original computes the value.
+#[test]
+fn hardening_under_a_nested_chain_keeps_the_chain() {
+    let mut net = square(3);
+    net.register("weight", SigmoidMask::new().target_sparsity(0.5)).unwrap();
+    net.register("parametrizations.weight.original", Symmetric::new()).unwrap();
+    net.harden("weight").unwrap();
+    assert_eq!(net.parametrizations("weight").unwrap().rules, ["symmetric"]);
+    assert_eq!(net.zeros("weight").unwrap(), 8);
+}

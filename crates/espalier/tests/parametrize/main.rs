@@ -11,4 +11,5 @@ mod lists;
 mod moving;
 mod nesting;
 mod scopes;
+mod sets;
 mod transfer;
