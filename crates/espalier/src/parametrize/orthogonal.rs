@@ -55,7 +55,7 @@ pub enum OrthogonalMap {
 /// # Ok::<(), espalier::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Orthogonal {
     map: OrthogonalMap,
     trivialization: bool,
@@ -70,6 +70,12 @@ impl Orthogonal {
     /// With or without trivialization (PyTorch's `use_trivialization`).
     pub fn trivialization(self, trivialization: bool) -> Self {
         Self { trivialization, ..self }
+    }
+}
+
+impl Default for Orthogonal {
+    fn default() -> Self {
+        Self::cayley()
     }
 }
 

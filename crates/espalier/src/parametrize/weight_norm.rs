@@ -33,7 +33,7 @@ use crate::erase::with_rank;
 /// # Ok::<(), espalier::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct WeightNorm {
     dim: Option<usize>,
 }
