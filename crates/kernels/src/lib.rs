@@ -16,7 +16,7 @@ mod test;
 mod triangle;
 mod weight_norm;
 
-pub use dense::{DenseError, inverse, orthonormal_columns};
+pub use dense::{DenseError, eigh, householder_reflectors, inverse, orthonormal_columns, svd};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
 pub use real::Real;
 pub use rescale::rescale;

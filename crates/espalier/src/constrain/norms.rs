@@ -107,11 +107,12 @@ impl Norms {
 /// Refuses an option that is not as it must be.
 pub(super) fn expect(
     holds: bool,
-    name: &'static str,
+    option: &'static str,
     expected: &'static str,
     found: f64,
 ) -> Result<(), RuleError> {
-    if holds { Ok(()) } else { Err(RuleError::Option { name, expected, found }) }
+    let (expected, found) = (expected.to_owned(), found.to_string());
+    if holds { Ok(()) } else { Err(RuleError::Option { option, expected, found }) }
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn site_of(info: &ParamInfo) -> Site {
         dtype: info.dtype,
         device: info.device.clone(),
         layer: info.layer.clone(),
+        value: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use super::slot::{self, Computed};
+use super::slot::{self, Computed, Original};
 use super::{Parametrized, chain_error};
 use crate::erase::with_rank;
 use crate::error::Error;
@@ -69,6 +69,16 @@ impl Computed {
             kept.iter_mut().zip(before).for_each(|(kept, before)| *kept &= before);
         }
         self.links.pop();
+        // Without links, what computes a nested original computes the value.
+        if self.links.is_empty()
+            && let [Original::Nested(inner)] = self.originals.as_slice()
+        {
+            *self = (**inner).clone();
+            if let Some(mask) = &self.mask {
+                let before = slot::kept(mask, rank, self.layout);
+                kept.iter_mut().zip(before).for_each(|(kept, before)| *kept &= before);
+            }
+        }
         self.mask = Some(slot::make_mask(&kept, &self.dense(), self.layout));
         Ok(())
     }

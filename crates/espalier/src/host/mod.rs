@@ -7,9 +7,11 @@
 #[cfg(feature = "flex")]
 mod graph;
 
-use std::fmt::Debug;
+use std::any::Any;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use espalier_kernels::Real;
 
 /// Whether tensors of this device and float type are plain numbers of the kernels in the host's
@@ -108,20 +110,34 @@ pub(crate) fn binary<const D: usize, const E: usize>(
 }
 
 /// A tensor that an operation takes as it is: nothing flows back to it.
-#[derive(Debug, Clone)]
-pub(crate) struct Constant(TensorData);
+#[derive(Clone)]
+pub(crate) struct Constant(Arc<dyn Any + Send + Sync>);
 
 impl Constant {
     pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
-        Self(tensor.clone().without_autodiff().into_data())
+        let data = tensor.clone().without_autodiff().into_data();
+        Self(match data.dtype() {
+            DType::F64 => Arc::new(data.iter::<f64>().collect::<Vec<_>>()),
+            DType::F32 => match data.try_into_vec::<f32>() {
+                Ok(values) => Arc::new(values),
+                Err(_) => unreachable!("asked for the type that it has"),
+            },
+            _ => Arc::new(data.iter::<f32>().collect::<Vec<_>>()),
+        })
     }
 
-    /// Its values, if they are of this type.
-    pub(crate) fn values<T: Real>(&self) -> Vec<T> {
-        match self.0.dtype() {
-            DType::F64 => self.0.iter::<f64>().map(T::of).collect(),
-            _ => self.0.iter::<f32>().map(|value| T::of(f64::from(value))).collect(),
+    /// Its values, in the float type of the tensor.
+    pub(crate) fn values<T: Real>(&self) -> &[T] {
+        match self.0.downcast_ref::<Vec<T>>() {
+            Some(values) => values,
+            None => unreachable!("a constant has the float type of the inputs"),
         }
+    }
+}
+
+impl Debug for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Constant")
     }
 }
 

@@ -1,5 +1,8 @@
 //! Low-rank adapters.
 
+// PEFT's names, which are those in files.
+#![allow(non_snake_case)]
+
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -21,7 +24,7 @@ use crate::tree::Layout;
 /// - Right inverse: `X = W - alpha / r * B A`.
 /// - The original is trained too, unless it is frozen: adapters usually are all that is.
 /// - Errors: [`RuleError::Rank`] below two dimensions, [`RuleError::Empty`] without elements,
-///   [`RuleError::RankOf`] for an `r` of zero or above the smaller side.
+///   [`RuleError::Option`] for an `r` of zero or above the smaller side.
 /// - Source: Hu et al., 2021, arXiv:2106.09685; initialized as by the PEFT library.
 ///
 /// ```
@@ -85,7 +88,11 @@ impl Rule for Lora {
         }
         let (outputs, inputs) = (torch_shape[0], torch_shape[1..].iter().product::<usize>());
         if self.rank == 0 || self.rank > outputs.min(inputs) {
-            return Err(RuleError::RankOf { rank: self.rank, rows: outputs, columns: inputs });
+            return Err(RuleError::Option {
+                option: "rank",
+                expected: format!("a number from 1 to {}", outputs.min(inputs)),
+                found: self.rank.to_string(),
+            });
         }
         let mut rng = Rng::seeded(self.seed);
         let bound = 1.0 / (inputs as f64).sqrt();
@@ -111,8 +118,6 @@ impl Rule for Lora {
 
 /// [`Lora`] on one parameter.
 #[derive(Module, Debug)]
-// PEFT's names, which are those in files.
-#[allow(non_snake_case)]
 pub struct LoraLink {
     lora_A: Param<Tensor<2>>,
     lora_B: Param<Tensor<2>>,

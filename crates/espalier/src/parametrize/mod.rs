@@ -8,15 +8,27 @@
 //! [`parametrizations`] the names of `torch.nn.utils.parametrizations`; each calls a method of
 //! [`Parametrized`](crate::Parametrized).
 
+mod fixed_rank;
 mod functions;
+mod host;
 mod link;
 mod list;
 mod lora;
+mod low_rank;
 mod math;
+mod non_negative;
 mod orthogonal;
 pub mod parametrizations;
+mod positive_definite;
+mod positive_semidefinite;
 mod registry;
+mod scale;
 mod sigmoid_mask;
+mod skew;
+mod spectral_norm;
+mod spectrum;
+mod sphere;
+mod stiefel;
 mod symmetric;
 mod weight_norm;
 
@@ -25,6 +37,7 @@ use burn::tensor::Tensor;
 
 use crate::init::Rng;
 
+pub use fixed_rank::FixedRank;
 pub use functions::{
     cached, is_parametrized, register_parametrization, remove_parametrizations,
     transfer_parametrizations_and_params, type_before_parametrizations,
@@ -33,10 +46,19 @@ pub use link::{Link, Own, Rule, Site};
 pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
 pub use lora::{Lora, LoraLink};
+pub use low_rank::LowRank;
 pub(crate) use math::orthonormal_columns;
+pub use non_negative::{NonNegative, NonNegativeLink};
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
+pub use positive_definite::PositiveDefinite;
+pub use positive_semidefinite::PositiveSemidefinite;
 pub use registry::Rules;
+pub use scale::{Scale, ScaleLink};
 pub use sigmoid_mask::{SigmoidMask, SigmoidMaskLink};
+pub use skew::{Skew, SkewLink};
+pub use spectral_norm::{SpectralNorm, SpectralNormLink};
+pub use spectrum::{EigenLink, SingularLink};
+pub use sphere::{Sphere, SphereLink};
 pub use symmetric::{Symmetric, SymmetricLink};
 pub use weight_norm::{WeightNorm, WeightNormLink};
 
@@ -78,6 +100,16 @@ pub enum RuleError {
         /// The shape given.
         found: Vec<usize>,
     },
+    /// An option of the rule that is out of its range, for any parameter or for this one.
+    #[error("option `{option}`: expected {expected}, found {found}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// The value has another shape than the parametrized tensor.
     #[error("expected a value of shape {expected:?}, found {found:?}")]
     Value {
@@ -106,29 +138,6 @@ pub enum RuleError {
         expected: String,
         /// The dtype of the parametrized one.
         found: String,
-    },
-    /// A rank that a matrix of this size cannot have, or zero.
-    #[error(
-        "expected a rank from 1 to {} for a matrix of {rows} x {columns}, found {rank}",
-        rows.min(columns)
-    )]
-    RankOf {
-        /// The rank asked for.
-        rank: usize,
-        /// Rows of the matrix.
-        rows: usize,
-        /// Columns of the matrix.
-        columns: usize,
-    },
-    /// An option with a value that it cannot have.
-    #[error("`{name}` must be {expected}, found {found}")]
-    Option {
-        /// The option.
-        name: &'static str,
-        /// What it may be.
-        expected: &'static str,
-        /// What it is.
-        found: f64,
     },
     /// The last rule of the chain is another one than is asked for.
     #[error("the last rule of the chain is not `{expected}`; take those after it out first")]

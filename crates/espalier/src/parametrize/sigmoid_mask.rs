@@ -7,6 +7,7 @@ use espalier_kernels::prune_smallest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::sphere::positive;
 use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::erase::with_rank;
 use crate::tree::Layout;
@@ -87,20 +88,19 @@ impl Rule for SigmoidMask {
     }
 
     fn link(&self, site: &Site) -> Result<Link, RuleError> {
+        let refused = |option, expected: &str, found: f64| {
+            let (expected, found) = (expected.to_owned(), found.to_string());
+            Err(RuleError::Option { option, expected, found })
+        };
         if let Some(target) = self.target_sparsity
             && !(0.0..=1.0).contains(&target)
         {
-            let expected = "a fraction from 0 to 1";
-            return Err(RuleError::Option { name: "target_sparsity", expected, found: target });
-        }
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            let (expected, found) = ("a positive number", self.temperature);
-            return Err(RuleError::Option { name: "temperature", expected, found });
+            return refused("target_sparsity", "a number from 0 to 1", target);
         }
         if !self.initial.is_finite() {
-            let (expected, found) = ("a finite number", self.initial);
-            return Err(RuleError::Option { name: "initial", expected, found });
+            return refused("initial", "a finite number", self.initial);
         }
+        positive("temperature", self.temperature)?;
         let shape = site.layout.torch_shape(&site.shape);
         with_rank!(shape.len(), D => {
             let scores = vec![self.initial; shape.iter().product()];

@@ -16,7 +16,7 @@ fn options_out_of_range() {
     fn refuses(constraint: impl Constraint + 'static, option: &str) {
         let error = Constraints::new().with("*.weight", constraint).unwrap_err();
         assert!(
-            matches!(&error, Error::Constraint { selector, source: RuleError::Option { name, .. }, .. }
+            matches!(&error, Error::Constraint { selector, source: RuleError::Option { option: name, .. }, .. }
                 if selector == "`*.weight`" && *name == option),
             "{error}"
         );
@@ -32,7 +32,10 @@ fn options_out_of_range() {
         refuses(MinMaxNorm::new(0.0, 1.0).rate(rate), "rate");
     }
     let error = Constraints::new().with("0.weight", MaxNorm::new(-2.0)).unwrap_err();
-    assert_eq!(error.to_string(), "`0.weight`: max_norm: `max` must be a number above 0, found -2");
+    assert_eq!(
+        error.to_string(),
+        "`0.weight`: max_norm: option `max`: expected a number above 0, found -2"
+    );
 }
 
 #[test]

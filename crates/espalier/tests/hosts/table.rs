@@ -18,6 +18,11 @@ fn options(rule: &str) -> Vec<Value> {
         "orthogonal" => vec![
             json!({ "map": "cayley", "trivialization": true }),
             json!({ "map": "cayley", "trivialization": false }),
+            json!({ "map": "exp", "trivialization": true }),
+            json!({ "map": "exp", "trivialization": false }),
+            json!({ "map": "householder", "trivialization": true }),
+            json!({ "map": "householder", "trivialization": false }),
+            json!({ "trivialization": true }),
         ],
         "lora" => vec![json!({ "rank": 2, "alpha": 4.0 })],
         "sigmoid_mask" => vec![json!({}), json!({ "target_sparsity": 0.5 })],

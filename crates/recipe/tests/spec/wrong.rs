@@ -129,7 +129,7 @@ r.toml:6:55: parametrize[0].alpha: found "much"; expected a number or `"none"`"#
     (5, r#"parametrize = [{ select = "a", rule = "orthogonal", trivialization = 1 }]"#,
 "r.toml:6:70: parametrize[0].trivialization: found 1; expected `true` or `false`"),
     (5, r#"parametrize = [{ select = "a", rule = "orthogonal", map = "caley", trivialisation = true }]"#,
-r#"r.toml:6:59: parametrize[0].map: unknown name "caley"; expected `cayley`; did you mean `cayley`?
+r#"r.toml:6:59: parametrize[0].map: unknown name "caley"; expected one of `exp`, `cayley`, `householder`; did you mean `cayley`?
 r.toml:6:68: parametrize[0].trivialisation: unknown key; expected one of `select`, `rule`, `map`, `trivialization`; did you mean `trivialization`?"#),
     (5, r#"tie = [{ target = "a", source = "a" }]"#,
 r#"r.toml:6:33: tie[0].source: found "a", the target itself; expected another parameter's path"#),
