@@ -16,11 +16,12 @@ use crate::tree::Buffer;
 ///
 /// `X` is a tall `n x k` matrix, `A = tril(X, -1) - tril(X, -1)^T` the skew-symmetric `n x n` matrix
 /// of it (with zeros for the columns that `X` lacks).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OrthogonalMap {
     /// `exp(A)`, PyTorch's `matrix_exp`.
+    #[default]
     Exp,
     /// `(I - A/2)^-1 (I + A/2)`.
     Cayley,
@@ -67,7 +68,7 @@ pub enum OrthogonalMap {
 /// # Ok::<(), espalier::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Orthogonal {
     /// None where the shape decides.
     map: Option<OrthogonalMap>,
