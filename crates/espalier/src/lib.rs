@@ -22,6 +22,7 @@ pub mod clip;
 mod erase;
 mod error;
 mod frame;
+mod host;
 pub mod init;
 pub mod nn;
 pub mod observe;

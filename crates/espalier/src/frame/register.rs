@@ -249,7 +249,7 @@ impl<M: Module> Parametrized<M> {
     }
 
     /// The slot of a path that has links.
-    fn chain_of(&self, path: &str) -> Result<&Computed, Error> {
+    pub(super) fn chain_of(&self, path: &str) -> Result<&Computed, Error> {
         match self.computed(path) {
             Some(slot) if !slot.links.is_empty() => Ok(slot),
             _ => {
@@ -451,7 +451,7 @@ impl<M: Module> Parametrized<M> {
 }
 
 /// The error of a rule that refuses `path`.
-fn refused(path: &str) -> impl Fn(Refusal) -> Error {
+pub(super) fn refused(path: &str) -> impl Fn(Refusal) -> Error {
     let path = path.to_owned();
     move |(rule, source)| Error::Rule { path: path.clone(), rule, source }
 }

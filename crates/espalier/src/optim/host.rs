@@ -2,30 +2,14 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use crate::host::is_plain;
+
 /// Whether all arithmetic on these tensors can be done on slices: they are in the host's memory and
 /// of one float type that the kernels know.
 pub(super) fn as_slices<const D: usize>(tensors: &[&Tensor<D>]) -> Option<DType> {
     let dtype = tensors.first()?.dtype();
     let plain = |tensor: &&Tensor<D>| tensor.dtype() == dtype && is_plain(&tensor.device(), dtype);
     tensors.iter().all(plain).then_some(dtype)
-}
-
-/// Whether tensors of this device and float type are plain numbers of the kernels in the host's
-/// memory, which `into_data` and `from_data` only pass on.
-pub(crate) fn is_plain(device: &Device, dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::F64) && is_host(device)
-}
-
-#[cfg(feature = "flex")]
-fn is_host(device: &Device) -> bool {
-    use std::sync::LazyLock;
-    static FLEX: LazyLock<Device> = LazyLock::new(Device::flex);
-    *device == *FLEX
-}
-
-#[cfg(not(feature = "flex"))]
-fn is_host(_: &Device) -> bool {
-    false
 }
 
 /// A tensor of a record, in the dtype that it has there and not the device's own; `None` if it is of

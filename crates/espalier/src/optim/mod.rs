@@ -21,7 +21,6 @@ pub use defaults::Defaults;
 pub use foreign::BurnOptimizer;
 pub use grouped::{GroupState, GroupedOptimizer};
 pub use groups::Groups;
-pub(crate) use host::is_plain;
 pub use hyper::Hyper;
 pub use options::{GroupOptimizer, OptionError, Options};
 pub use plan::{Plan, PlannedGroup};

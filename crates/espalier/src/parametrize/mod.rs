@@ -11,15 +11,19 @@
 mod functions;
 mod link;
 mod list;
+mod lora;
 mod math;
 mod orthogonal;
 pub mod parametrizations;
 mod registry;
+mod sigmoid_mask;
 mod symmetric;
 mod weight_norm;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
+
+use crate::init::Rng;
 
 pub use functions::{
     cached, is_parametrized, register_parametrization, remove_parametrizations,
@@ -28,8 +32,10 @@ pub use functions::{
 pub use link::{Link, Own, Rule, Site};
 pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
+pub use lora::{Lora, LoraLink};
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
 pub use registry::Rules;
+pub use sigmoid_mask::{SigmoidMask, SigmoidMaskLink};
 pub use symmetric::{Symmetric, SymmetricLink};
 pub use weight_norm::{WeightNorm, WeightNormLink};
 
@@ -100,6 +106,35 @@ pub enum RuleError {
         /// The dtype of the parametrized one.
         found: String,
     },
+    /// A rank that a matrix of this size cannot have, or zero.
+    #[error(
+        "expected a rank from 1 to {} for a matrix of {rows} x {columns}, found {rank}",
+        rows.min(columns)
+    )]
+    RankOf {
+        /// The rank asked for.
+        rank: usize,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        columns: usize,
+    },
+    /// An option with a value that it cannot have.
+    #[error("`{name}` must be {expected}, found {found}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: f64,
+    },
+    /// The last rule of the chain is another one than is asked for.
+    #[error("the last rule of the chain is not `{expected}`; take those after it out first")]
+    NotLast {
+        /// The rule expected.
+        expected: &'static str,
+    },
     /// A value outside the set that the rule maps to.
     #[error("the value is not {set}: off by {by:e}")]
     NotInSet {
@@ -120,6 +155,9 @@ pub enum RuleError {
     /// Values that a factorization cannot take.
     #[error(transparent)]
     Dense(#[from] espalier_kernels::DenseError),
+    /// A set that no value is drawn from.
+    #[error("no value can be drawn from its set; set one, or initialize the parameter")]
+    NoSample,
     /// A link that takes one tensor was given several.
     #[error("it takes {expected} tensor(s), found {found}")]
     Originals {
@@ -201,6 +239,28 @@ pub trait Parametrization<const D: usize>: Module + ModuleDisplay + Sync + 'stat
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
         let _ = value;
         Err(RuleError::NoRightInverse { hint: "implement `right_inverse` for the rule" })
+    }
+
+    /// Moves state of its own (power iterations), once each time that a network in training
+    /// computes its effective module, before [`forward`](Self::forward).
+    ///
+    /// Never called for reading a value, folding, saving or on a validation snapshot; so that a
+    /// value that is read twice is one value. In PyTorch every read in training mode moves it. For
+    /// the state, a [`Buffer`](crate::Buffer) that is [updated](crate::Buffer::update): it is
+    /// copied with the network, saved, and never trained. Nothing here is differentiated.
+    fn advance(&self, originals: &[Tensor<D>]) {
+        let _ = originals;
+    }
+
+    /// A value drawn from the set that the rule maps to, with the shape, dtype and device of
+    /// `like`: see `Parametrized::sample`.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::NoSample`] unless overridden.
+    fn sample(&self, like: &Tensor<D>, rng: &mut Rng) -> Result<Tensor<D>, RuleError> {
+        let _ = (like, rng);
+        Err(RuleError::NoSample)
     }
 
     /// Whether `value` is in the set that the rule maps to. Everything is, unless overridden.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Orthogonal, Rule, RuleError, Symmetric, WeightNorm};
+use super::{Lora, Orthogonal, Rule, RuleError, SigmoidMask, Symmetric, WeightNorm};
 
 type Make = Arc<dyn Fn(&Value) -> Result<Box<dyn Rule>, RuleError> + Send + Sync>;
 
@@ -27,7 +27,9 @@ impl Rules {
     /// The rules of this library.
     pub fn builtin() -> Self {
         Self(BTreeMap::new())
+            .with_options::<Lora>("lora")
             .with_options::<Orthogonal>("orthogonal")
+            .with_options::<SigmoidMask>("sigmoid_mask")
             .with_options::<Symmetric>("symmetric")
             .with_options::<WeightNorm>("weight_norm")
     }

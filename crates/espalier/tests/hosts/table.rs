@@ -19,6 +19,8 @@ fn options(rule: &str) -> Vec<Value> {
             json!({ "map": "cayley", "trivialization": true }),
             json!({ "map": "cayley", "trivialization": false }),
         ],
+        "lora" => vec![json!({ "rank": 2, "alpha": 4.0 })],
+        "sigmoid_mask" => vec![json!({}), json!({ "target_sparsity": 0.5 })],
         "weight_norm" => vec![json!({ "dim": 0 }), json!({ "dim": 1 }), json!({ "dim": null })],
         _ => vec![json!({})],
     }
