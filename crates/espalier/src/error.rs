@@ -150,6 +150,16 @@ pub enum Error {
         /// Why it refuses.
         source: RuleError,
     },
+    /// A constraint with an impossible option.
+    #[error("{selector}: {constraint}: {source}")]
+    Constraint {
+        /// What it was to constrain.
+        selector: String,
+        /// The constraint's name.
+        constraint: String,
+        /// What is wrong with it.
+        source: RuleError,
+    },
     /// Registering on a running statistic, which the layer itself overwrites.
     #[error(
         "`{path}` is a running statistic that its layer writes: it cannot be parametrized, pruned, \

@@ -49,17 +49,17 @@ impl Slices {
     }
 
     /// Whether each slice is one run that fits the cache: summed and used in one go.
-    fn by_run(&self) -> bool {
+    pub(crate) fn by_run(&self) -> bool {
         self.outer == 1 && self.inner <= PIECE
     }
 
     /// Runs of `inner` elements in a piece.
-    fn group(&self) -> usize {
+    pub(crate) fn group(&self) -> usize {
         (PIECE / self.inner.max(1)).max(1)
     }
 
     /// `sum a b` over each slice.
-    fn dots<T: Real>(&self, a: &[T], b: &[T]) -> Vec<f64> {
+    pub(crate) fn dots<T: Real>(&self, a: &[T], b: &[T]) -> Vec<f64> {
         let (n, runs) = (self.len(), self.outer * self.kept);
         if self.by_column() {
             let width = self.width();
@@ -99,7 +99,7 @@ impl Slices {
     }
 
     /// Does `row` on rows (all indices of `kept`), or `run` on runs that belong to one index.
-    fn apply<S: Cut>(
+    pub(crate) fn apply<S: Cut>(
         &self,
         slices: S,
         row: impl Fn(S) + Sync + Send,
@@ -144,7 +144,7 @@ impl Slices {
     }
 
     /// A factor for each element of a row, where rows are worked on.
-    fn spread<T: Real>(&self, factors: &[T]) -> Vec<T> {
+    pub(crate) fn spread<T: Real>(&self, factors: &[T]) -> Vec<T> {
         // Runs need none, and may be long.
         if self.inner == 1 || !self.by_column() {
             return factors.to_vec();

@@ -20,14 +20,14 @@ pub(super) fn restored<const D: usize>(data: TensorData, device: &Device) -> Opt
 }
 
 /// A tensor taken apart. Not a copy if nothing else holds its storage.
-pub(super) struct Taken<const D: usize> {
+pub(crate) struct Taken<const D: usize> {
     data: TensorData,
     device: Device,
     dtype: DType,
 }
 
 impl<const D: usize> Taken<D> {
-    pub(super) fn of(tensor: Tensor<D>) -> Self {
+    pub(crate) fn of(tensor: Tensor<D>) -> Self {
         let (device, dtype) = (tensor.device(), tensor.dtype());
         Self { data: tensor.into_data(), device, dtype }
     }
@@ -42,14 +42,14 @@ impl<const D: usize> Taken<D> {
         }
     }
 
-    pub(super) fn slice<T: burn::tensor::Element>(&mut self) -> &mut [T] {
+    pub(crate) fn slice<T: burn::tensor::Element>(&mut self) -> &mut [T] {
         match self.data.as_mut_slice() {
             Ok(slice) => slice,
             Err(error) => unreachable!("the type was asked for: {error}"),
         }
     }
 
-    pub(super) fn into_tensor(self) -> Tensor<D> {
+    pub(crate) fn into_tensor(self) -> Tensor<D> {
         Tensor::from_data(self.data, (&self.device, self.dtype))
     }
 }
@@ -66,4 +66,4 @@ macro_rules! with_real {
         }
     };
 }
-pub(super) use with_real;
+pub(crate) use with_real;

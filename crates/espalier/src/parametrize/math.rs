@@ -41,7 +41,7 @@ fn batch<T: Real>(
 }
 
 /// The orthogonal factor of a QR decomposition with a non-negative diagonal of R, untracked.
-pub(super) fn orthonormal_columns<const D: usize>(
+pub(crate) fn orthonormal_columns<const D: usize>(
     value: &Tensor<D>,
 ) -> Result<Tensor<D>, DenseError> {
     each_matrix(value, kernels::orthonormal_columns, kernels::orthonormal_columns)

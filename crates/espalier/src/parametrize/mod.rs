@@ -33,6 +33,7 @@ pub use link::{Link, Own, Rule, Site};
 pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
 pub use lora::{Lora, LoraLink};
+pub(crate) use math::orthonormal_columns;
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
 pub use registry::Rules;
 pub use sigmoid_mask::{SigmoidMask, SigmoidMaskLink};
