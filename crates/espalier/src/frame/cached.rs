@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::nested::list_path;
-use super::slot::{Original, Slot};
+use super::slot::{Original, Pass, Slot};
 use super::{Parametrized, access};
 use crate::erase::AnyTensor;
 use crate::error::Error;
@@ -124,7 +124,7 @@ impl<M: Module> Cached<'_, M> {
                 }
             });
         }
-        let value = slot.value_of(originals);
+        let value = slot.value_of(originals, Pass::Effective);
         self.values.values.borrow_mut().insert(path.to_owned(), value.clone());
         Ok(value)
     }

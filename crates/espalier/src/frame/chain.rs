@@ -3,7 +3,7 @@
 use burn::module::ParamId;
 
 use super::access;
-use super::slot::{self, Computed, Original};
+use super::slot::{self, Computed, Original, Pass};
 use crate::erase::{AnyModule, AnyTensor};
 use crate::parametrize::{Link, Rule, RuleError, Site};
 
@@ -82,6 +82,7 @@ impl Computed {
             layout: self.layout,
             dtype: value.dtype(),
             device: value.device(),
+            layer: self.layer().to_owned(),
         }
     }
 
@@ -177,7 +178,7 @@ impl Computed {
     /// change.
     fn checked(self, before: &AnyTensor, may_change: bool) -> Result<Self, RuleError> {
         let originals = self.originals.iter().map(Original::value).collect();
-        let after = slot::chain(&self.links, originals)?;
+        let after = slot::chain(&self.links, originals, Pass::Reading)?;
         let may_change = may_change && self.is_unsafe;
         // A mask has the shape of what it was made for.
         let may_reshape = may_change && self.mask.is_none();

@@ -33,7 +33,7 @@ use crate::erase::{AnyModule, AnyTensor};
 use crate::error::Error;
 use crate::select::{IntoSelector, Selector};
 use crate::tree::{self, Kind, ParamInfo};
-use slot::Slot;
+use slot::{Pass, Slot};
 
 /// A Burn module whose parameters can be parametrized, tied and pruned.
 ///
@@ -112,14 +112,15 @@ impl<M: Module> Parametrized<M> {
     /// The module with every slotted parameter computed, gradient-tracking.
     ///
     /// Call it once a training step and drop it before the optimizer steps, so that originals are
-    /// uniquely owned and updated in place. On a [`valid`](Module::valid) wrapper nothing is
+    /// uniquely owned and updated in place. Where the originals are on an autodiff device it moves
+    /// the state of rules that have some (power iterations), as PyTorch does in training mode. On a [`valid`](Module::valid) wrapper nothing is
     /// recomputed. Running statistics are those of the wrapper: training through the result
     /// updates them.
     pub fn effective(&self) -> M {
         if self.folded {
             return self.template.clone();
         }
-        access::replace(self.template.clone(), self.values())
+        access::replace(self.template.clone(), self.values(Pass::Effective))
     }
 
     /// The plain module with every slotted parameter replaced by its value.
@@ -131,7 +132,7 @@ impl<M: Module> Parametrized<M> {
             return self.template;
         }
         self.settle();
-        let values = self.values();
+        let values = self.values(Pass::Reading);
         let leaves = self.slots.iter().map(|(path, slot)| {
             let leaf = match slot {
                 Slot::Computed(computed) => computed.leaf(&values[path]),
@@ -268,13 +269,13 @@ impl<M: Module> Parametrized<M> {
     }
 
     /// The value of every slot, tied ones last.
-    fn values(&self) -> BTreeMap<String, AnyTensor> {
+    fn values(&self, pass: Pass) -> BTreeMap<String, AnyTensor> {
         let mut values = BTreeMap::new();
         let mut ties = Vec::new();
         for (path, slot) in &self.slots {
             match slot {
                 Slot::Computed(computed) => {
-                    values.insert(path.clone(), computed.value());
+                    values.insert(path.clone(), computed.value_in(pass));
                 }
                 Slot::Tied(tied) => ties.push((path, tied)),
             }
@@ -298,7 +299,7 @@ impl<M: Module> Parametrized<M> {
 
     /// Puts into the template what belongs at slotted paths: values if folded, else placeholders.
     fn refresh(self) -> Self {
-        let values = self.values();
+        let values = self.values(Pass::Reading);
         let params = self.slots.iter().map(|(path, slot)| {
             let value = &values[path];
             let param = match slot {

@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::nested::list_path;
-use super::slot::{Computed, Original, Slot};
+use super::slot::{Computed, Original, Pass, Slot};
 use super::{Parametrized, access};
 use crate::error::Error;
 use crate::parametrize::{Link, describe};
@@ -122,7 +122,7 @@ impl<M: Module> Parametrized<M> {
 
     fn present_summary(&self) -> Summary {
         let mut values: BTreeMap<String, _> = tree::floats(&self.template).into_iter().collect();
-        values.extend(self.values());
+        values.extend(self.values(Pass::Reading));
         let rows = self.present_entries().into_iter().map(|info| {
             let value = values.remove(&info.path);
             let zeros = value.map_or(0, |value| tree::count_zeros(&value.to_data()));

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use super::slot::{Computed, Original, Slot};
+use super::slot::{Computed, Original, Slot, layer_of};
 use super::{Parametrized, access};
 use crate::error::Error;
 use crate::tree::{Kind, ParamInfo};
@@ -124,7 +124,7 @@ impl<M: Module> Parametrized<M> {
                     device: value.device(),
                     kind: if is_buffer { Kind::Buffer } else { Kind::Parameter },
                     trainable: leaves.iter().any(|leaf| access::read(leaf).require_grad),
-                    layer: holder.rsplit(':').next().unwrap_or(holder).to_owned(),
+                    layer: layer_of(holder).to_owned(),
                 });
             }
         }

@@ -47,9 +47,13 @@ pub(super) enum Original {
 impl Original {
     /// The present value.
     pub(super) fn value(&self) -> AnyTensor {
+        self.value_in(Pass::Reading)
+    }
+
+    fn value_in(&self, pass: Pass) -> AnyTensor {
         match self {
             Self::Leaf(leaf) => read(leaf).value,
-            Self::Nested(computed) => computed.value(),
+            Self::Nested(computed) => computed.value_in(pass),
         }
     }
 
@@ -75,12 +79,12 @@ pub(super) struct Tied {
 impl Computed {
     /// The value of the chain, before the mask.
     pub(super) fn dense(&self) -> AnyTensor {
-        self.dense_of(self.originals.iter().map(Original::value).collect())
+        self.dense_of(self.originals.iter().map(Original::value).collect(), Pass::Reading)
     }
 
     /// As [`dense`](Self::dense), from these values of the originals.
-    pub(super) fn dense_of(&self, originals: Vec<AnyTensor>) -> AnyTensor {
-        match chain(&self.links, originals) {
+    fn dense_of(&self, originals: Vec<AnyTensor>, pass: Pass) -> AnyTensor {
+        match chain(&self.links, originals, pass) {
             Ok(value) => value,
             // Registration has run this very chain.
             Err(error) => unreachable!("a registered chain computes: {error}"),
@@ -88,8 +92,8 @@ impl Computed {
     }
 
     /// The value of the path from these values of the originals.
-    pub(super) fn value_of(&self, originals: Vec<AnyTensor>) -> AnyTensor {
-        let dense = self.dense_of(originals);
+    pub(super) fn value_of(&self, originals: Vec<AnyTensor>, pass: Pass) -> AnyTensor {
+        let dense = self.dense_of(originals, pass);
         match &self.mask {
             Some(mask) => apply_mask(mask, dense),
             None => dense,
@@ -103,7 +107,16 @@ impl Computed {
 
     /// The value of the path.
     pub(super) fn value(&self) -> AnyTensor {
-        self.value_of(self.originals.iter().map(Original::value).collect())
+        self.value_in(Pass::Reading)
+    }
+
+    pub(super) fn value_in(&self, pass: Pass) -> AnyTensor {
+        self.value_of(self.originals.iter().map(|o| o.value_in(pass)).collect(), pass)
+    }
+
+    /// The type of the layer that the parameter belongs to.
+    pub(super) fn layer(&self) -> &str {
+        layer_of(&self.container)
     }
 
     /// The name of original `index` under `parametrizations.NAME`, as in PyTorch.
@@ -217,10 +230,34 @@ impl Computed {
     }
 }
 
+/// What a value is computed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// To be looked at: nothing moves.
+    Reading,
+    /// To compute the network with: state moves where the originals are trained.
+    Effective,
+}
+
+/// The type in Burn's name for a container: `Struct:Linear`.
+pub(super) fn layer_of(container: &str) -> &str {
+    match container.rsplit(':').next() {
+        Some("") | None => "?",
+        Some(layer) => layer,
+    }
+}
+
 /// The value of a chain of links from these originals.
-pub(super) fn chain(links: &[Link], originals: Vec<AnyTensor>) -> Result<AnyTensor, RuleError> {
+pub(super) fn chain(
+    links: &[Link],
+    originals: Vec<AnyTensor>,
+    pass: Pass,
+) -> Result<AnyTensor, RuleError> {
     let mut values = originals;
     for link in links {
+        if pass == Pass::Effective && values.iter().any(AnyTensor::is_autodiff) {
+            link.advance(&values)?;
+        }
         values = vec![link.forward(&values)?];
     }
     match values.into_iter().next() {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Parametrization, RuleError};
 use crate::erase::{AnyModule, AnyTensor};
+use crate::init::Rng;
 use crate::tree::Layout;
 
 /// Where a rule is being registered.
@@ -22,6 +23,8 @@ pub struct Site {
     pub dtype: DType,
     /// Where the parameter lives.
     pub device: Device,
+    /// The type of the layer it belongs to (`ConvTranspose2d`), `?` where that is not known.
+    pub layer: String,
 }
 
 impl Site {
@@ -75,7 +78,9 @@ pub trait Rule: Debug + Send + Sync {
 
 type Forward = fn(&dyn Any, &[AnyTensor]) -> Result<AnyTensor, RuleError>;
 type RightInverse = fn(&mut dyn Any, AnyTensor) -> Result<Vec<AnyTensor>, RuleError>;
+type Advance = fn(&dyn Any, &[AnyTensor]) -> Result<(), RuleError>;
 type Check = fn(&dyn Any, AnyTensor) -> Result<(), RuleError>;
+type Sample = fn(&dyn Any, AnyTensor, &mut Rng) -> Result<AnyTensor, RuleError>;
 
 /// One parametrization of a chain, on one parameter.
 #[derive(Debug, Clone)]
@@ -86,7 +91,15 @@ pub struct Link {
     module: AnyModule,
     forward: Forward,
     right_inverse: RightInverse,
+    advance: Advance,
     check: Check,
+    sample: Sample,
+}
+
+fn own_ranks<const D: usize>(
+    tensors: &[AnyTensor],
+) -> Result<Vec<burn::tensor::Tensor<D>>, RuleError> {
+    tensors.iter().cloned().map(own_rank).collect()
 }
 
 fn own_rank<const D: usize>(tensor: AnyTensor) -> Result<burn::tensor::Tensor<D>, RuleError> {
@@ -103,19 +116,26 @@ impl Link {
             version: rule.version(),
             options: rule.options(),
             module: AnyModule::new(parametrization),
-            forward: |link, originals| {
-                let originals =
-                    originals.iter().cloned().map(own_rank::<D>).collect::<Result<Vec<_>, _>>()?;
-                match link.downcast_ref::<P>() {
-                    Some(link) => Ok(link.forward(&originals).into()),
-                    None => unreachable!("{MADE_FOR}"),
-                }
+            forward: |link, originals| match link.downcast_ref::<P>() {
+                Some(link) => Ok(link.forward(&own_ranks(originals)?).into()),
+                None => unreachable!("{MADE_FOR}"),
             },
             right_inverse: |link, value| match link.downcast_mut::<P>() {
                 Some(link) => {
                     let originals = link.right_inverse(own_rank::<D>(value)?)?;
                     Ok(originals.into_iter().map(AnyTensor::from).collect())
                 }
+                None => unreachable!("{MADE_FOR}"),
+            },
+            advance: |link, originals| match link.downcast_ref::<P>() {
+                Some(link) => {
+                    link.advance(&own_ranks(originals)?);
+                    Ok(())
+                }
+                None => unreachable!("{MADE_FOR}"),
+            },
+            sample: |link, like, rng| match link.downcast_ref::<P>() {
+                Some(link) => Ok(link.sample(&own_rank::<D>(like)?, rng)?.into()),
                 None => unreachable!("{MADE_FOR}"),
             },
             check: |link, value| match link.downcast_ref::<P>() {
@@ -156,6 +176,24 @@ impl Link {
     /// If the rule has none or refuses the value.
     pub fn right_inverse(&mut self, value: AnyTensor) -> Result<Vec<AnyTensor>, RuleError> {
         (self.right_inverse)(self.module.as_any_mut(), value)
+    }
+
+    /// See [`Parametrization::advance`].
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::OwnRank`] if a tensor has another rank than the parametrization's.
+    pub fn advance(&self, originals: &[AnyTensor]) -> Result<(), RuleError> {
+        (self.advance)(self.module.as_any(), originals)
+    }
+
+    /// See [`Parametrization::sample`].
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::NoSample`] if its set allows none.
+    pub fn sample(&self, like: &AnyTensor, rng: &mut Rng) -> Result<AnyTensor, RuleError> {
+        (self.sample)(self.module.as_any(), like.clone(), rng)
     }
 
     /// See [`Parametrization::check`].

@@ -21,6 +21,8 @@ mod weight_norm;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+use crate::init::Rng;
+
 pub use functions::{
     cached, is_parametrized, register_parametrization, remove_parametrizations,
     transfer_parametrizations_and_params, type_before_parametrizations,
@@ -120,6 +122,9 @@ pub enum RuleError {
     /// Values that a factorization cannot take.
     #[error(transparent)]
     Dense(#[from] espalier_kernels::DenseError),
+    /// A set that no value is drawn from.
+    #[error("no value can be drawn from its set; set one, or initialize the parameter")]
+    NoSample,
     /// A link that takes one tensor was given several.
     #[error("it takes {expected} tensor(s), found {found}")]
     Originals {
@@ -201,6 +206,28 @@ pub trait Parametrization<const D: usize>: Module + ModuleDisplay + Sync + 'stat
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
         let _ = value;
         Err(RuleError::NoRightInverse { hint: "implement `right_inverse` for the rule" })
+    }
+
+    /// Moves state of its own (power iterations), once each time that a network in training
+    /// computes its effective module, before [`forward`](Self::forward).
+    ///
+    /// Never called for reading a value, folding, saving or on a validation snapshot; so that a
+    /// value that is read twice is one value. In PyTorch every read in training mode moves it. For
+    /// the state, a [`Buffer`](crate::Buffer) that is [updated](crate::Buffer::update): it is
+    /// copied with the network, saved, and never trained. Nothing here is differentiated.
+    fn advance(&self, originals: &[Tensor<D>]) {
+        let _ = originals;
+    }
+
+    /// A value drawn from the set that the rule maps to, with the shape, dtype and device of
+    /// `like`: see `Parametrized::sample`.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError::NoSample`] unless overridden.
+    fn sample(&self, like: &Tensor<D>, rng: &mut Rng) -> Result<Tensor<D>, RuleError> {
+        let _ = (like, rng);
+        Err(RuleError::NoSample)
     }
 
     /// Whether `value` is in the set that the rule maps to. Everything is, unless overridden.

@@ -158,7 +158,7 @@ impl<'a, const D: usize, H: Host<D>> Conformance<'a, D, H> {
     fn site(&self) -> Site {
         let info = self.plain.entries().swap_remove(0);
         let layout = info.layout();
-        Site { shape: info.shape, layout, dtype: info.dtype, device: device() }
+        Site { shape: info.shape, layout, dtype: info.dtype, device: device(), layer: info.layer }
     }
 
     /// `check` accepts the value, and refuses one that is not in the set.

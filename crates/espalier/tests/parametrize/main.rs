@@ -7,6 +7,7 @@ mod chains;
 mod common;
 mod functions;
 mod lists;
+mod moving;
 mod nesting;
 mod scopes;
 mod transfer;
