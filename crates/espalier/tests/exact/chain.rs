@@ -4,9 +4,7 @@ use burn::nn::Linear;
 use espalier::Error;
 use espalier::parametrize::{Orthogonal, RuleError, SpectralNorm, Symmetric, WeightNorm};
 
-use crate::common::{
-    Case, Golden, Host, Tolerance, assert_close, everything, put, stored, values,
-};
+use crate::common::{Case, Golden, Host, Tolerance, assert_close, everything, put, stored, values};
 use crate::life::Life;
 
 const WORKING: [&str; 9] = [
@@ -112,8 +110,7 @@ fn assigned(life: &mut Life<'_, 2, Linear>) -> bool {
     let before = everything(&life.net);
     let value = life.net.get::<2>("weight").unwrap();
     let error = life.net.set("weight", value).unwrap_err();
-    let is_right =
-        matches!(&error, Error::Rule { source: RuleError::NoRightInverse { .. }, .. });
+    let is_right = matches!(&error, Error::Rule { source: RuleError::NoRightInverse { .. }, .. });
     assert!(is_right, "{error}");
     assert_eq!(everything(&life.net), before);
     false

@@ -6,9 +6,7 @@ use espalier::parametrize::{
     FixedRank, LowRank, OrthogonalMap, PositiveDefinite, PositiveSemidefinite, Rule,
 };
 
-use crate::common::{
-    Case, Golden, Holder, Host, Tolerance, assert_close, stored, tensor, values,
-};
+use crate::common::{Case, Golden, Holder, Host, Tolerance, assert_close, stored, tensor, values};
 use crate::life::{Life, buffer};
 
 const DEFINITE: [&str; 3] = ["linear_3x3", "linear_5x5", "linear_4x4_cayley"];
@@ -80,15 +78,12 @@ fn bases_agree<const D: usize, H: Host<D>>(life: &Life<'_, D, H>, topic: &str, p
         let expected = columns(case.tensor::<D>(&what), rank);
         let here = || {
             let pairs = found.iter().zip(&expected);
-            pairs
-                .map(|(f, e)| f.iter().zip(e).map(|(f, e)| dot(f, e).signum()).collect())
-                .collect()
+            pairs.map(|(f, e)| f.iter().zip(e).map(|(f, e)| dot(f, e).signum()).collect()).collect()
         };
         let signs: &Vec<Vec<f64>> = signs.get_or_insert_with(here);
         for (matrix, (found, expected)) in found.iter().zip(&expected).enumerate() {
             for (column, (found, expected)) in found.iter().zip(expected).enumerate() {
-                let signed: Vec<f64> =
-                    found.iter().map(|x| x * signs[matrix][column]).collect();
+                let signed: Vec<f64> = found.iter().map(|x| x * signs[matrix][column]).collect();
                 let label = format!("{} {matrix} {column}", case.label(&what));
                 assert_close(&label, &signed, expected, Tolerance::elementwise(case.dtype));
             }

@@ -1,10 +1,10 @@
 //! Orthogonal matrices stay orthogonal while they are trained.
 
 use burn::tensor::{DType, Tensor};
+use espalier::Parametrized;
 use espalier::init::Rng;
 use espalier::optim::{Adam, GroupOptimizer, Groups, Sgd};
 use espalier::parametrize::Orthogonal;
-use espalier::Parametrized;
 
 use crate::common::{Holder, Host, tensor, values};
 
