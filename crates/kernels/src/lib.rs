@@ -8,7 +8,7 @@ mod optim;
 mod real;
 mod select;
 
-pub use dense::{DenseError, inverse, orthonormal_columns};
+pub use dense::{DenseError, eigh, householder_reflectors, inverse, orthonormal_columns, svd};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
 pub use real::Real;
 pub use select::{count_to_prune, prune_smallest};
