@@ -14,7 +14,7 @@ pub use tensor::AnyTensor;
 /// `$other` for a rank that no tensor has.
 macro_rules! with_rank {
     ($rank:expr, $D:ident => $body:expr, else $other:expr) => {
-        with_rank!(@arms $rank, $D, $body, $other, 0 1 2 3 4 5 6 7 8)
+        $crate::erase::with_rank!(@arms $rank, $D, $body, $other, 0 1 2 3 4 5 6 7 8)
     };
     (@arms $rank:expr, $D:ident, $body:expr, $other:expr, $($n:literal)*) => {
         match $rank {

@@ -45,7 +45,49 @@ impl Site {
             _ => torch_dim,
         })
     }
+
+    /// Its shape in PyTorch's layout.
+    pub fn torch_shape(&self) -> Vec<usize> {
+        self.layout.torch_shape(&self.shape)
+    }
+
+    /// Refuses what is no stack of matrices with elements.
+    pub(super) fn matrices(&self) -> Result<(), RuleError> {
+        if self.shape.len() < 2 {
+            return Err(RuleError::Rank { expected: 2, found: self.shape.clone() });
+        }
+        if self.shape.contains(&0) {
+            return Err(RuleError::Empty { found: self.torch_shape() });
+        }
+        Ok(())
+    }
+
+    /// Refuses what is no stack of square matrices with elements.
+    pub(super) fn squares(&self) -> Result<(), RuleError> {
+        self.matrices()?;
+        let rank = self.shape.len();
+        if self.shape[rank - 1] != self.shape[rank - 2] {
+            return Err(RuleError::NotSquare { found: self.torch_shape() });
+        }
+        Ok(())
+    }
 }
+
+/// The link of a rule made for the rank of the site, at least 2.
+macro_rules! matrix_link {
+    ($site:expr, $D:ident => $link:expr) => {
+        $crate::erase::with_rank!($site.shape.len(), $D => {
+            if $D < 2 {
+                $site.matrices()?;
+            }
+            $link
+        }, else Err($crate::parametrize::RuleError::Rank {
+            expected: 2,
+            found: $site.shape.clone(),
+        }))
+    };
+}
+pub(super) use matrix_link;
 
 /// What can be registered: makes a [`Link`] for one parameter.
 pub trait Rule: Debug + Send + Sync {

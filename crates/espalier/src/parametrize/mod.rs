@@ -15,6 +15,8 @@ mod math;
 mod orthogonal;
 pub mod parametrizations;
 mod registry;
+mod skew;
+mod stiefel;
 mod symmetric;
 mod weight_norm;
 
@@ -32,6 +34,7 @@ pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
 pub use registry::Rules;
+pub use skew::{Skew, SkewLink};
 pub use symmetric::{Symmetric, SymmetricLink};
 pub use weight_norm::{WeightNorm, WeightNormLink};
 
@@ -72,6 +75,16 @@ pub enum RuleError {
         dim: usize,
         /// The shape given.
         found: Vec<usize>,
+    },
+    /// An option of the rule that is out of its range, for any parameter or for this one.
+    #[error("option `{option}`: expected {expected}, found {found}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
     },
     /// The value has another shape than the parametrized tensor.
     #[error("expected a value of shape {expected:?}, found {found:?}")]

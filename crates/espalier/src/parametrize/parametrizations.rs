@@ -31,8 +31,8 @@ pub fn weight_norm<M: Module>(
     net.register(name, dim.map_or_else(WeightNorm::whole, WeightNorm::dim))
 }
 
-/// Registers [`Orthogonal`] by `orthogonal_map`, with trivialization (PyTorch's default) or
-/// without.
+/// Registers [`Orthogonal`] by `orthogonal_map` (none: chosen by the shape, PyTorch's default), with
+/// trivialization (PyTorch's default) or without.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -42,7 +42,7 @@ pub fn weight_norm<M: Module>(
 /// use espalier::Parametrized;
 ///
 /// let mut net = Parametrized::new(LinearConfig::new(4, 3).init(&Device::default()));
-/// assert_eq!(orthogonal(&mut net, "weight", OrthogonalMap::Cayley, true)?, ["weight"]);
+/// assert_eq!(orthogonal(&mut net, "weight", Some(OrthogonalMap::Cayley), true)?, ["weight"]);
 /// # Ok::<(), espalier::Error>(())
 /// ```
 ///
@@ -52,11 +52,9 @@ pub fn weight_norm<M: Module>(
 pub fn orthogonal<M: Module>(
     net: &mut Parametrized<M>,
     name: impl IntoSelector,
-    orthogonal_map: OrthogonalMap,
+    orthogonal_map: Option<OrthogonalMap>,
     use_trivialization: bool,
 ) -> Result<Vec<String>, Error> {
-    let rule = match orthogonal_map {
-        OrthogonalMap::Cayley => Orthogonal::cayley(),
-    };
-    net.register(name, rule.trivialization(use_trivialization))
+    let rule = Orthogonal::new().trivialization(use_trivialization);
+    net.register(name, orthogonal_map.map_or(rule, |map| rule.map(map)))
 }

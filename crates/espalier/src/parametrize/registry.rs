@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Orthogonal, Rule, RuleError, Symmetric, WeightNorm};
+use super::{Orthogonal, Rule, RuleError, Skew, Symmetric, WeightNorm};
 
 type Make = Arc<dyn Fn(&Value) -> Result<Box<dyn Rule>, RuleError> + Send + Sync>;
 
@@ -28,6 +28,7 @@ impl Rules {
     pub fn builtin() -> Self {
         Self(BTreeMap::new())
             .with_options::<Orthogonal>("orthogonal")
+            .with_options::<Skew>("skew")
             .with_options::<Symmetric>("symmetric")
             .with_options::<WeightNorm>("weight_norm")
     }

@@ -5,9 +5,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::math::largest;
+use super::link::matrix_link;
+use super::math::{drawn, largest, transposed};
 use super::{Link, Parametrization, Rule, RuleError, Site};
-use crate::erase::with_rank;
+use crate::init::{Init, Rng};
 use crate::tree::Layout;
 
 /// Symmetric matrices from their upper triangle.
@@ -51,50 +52,37 @@ impl Rule for Symmetric {
     }
 
     fn link(&self, site: &Site) -> Result<Link, RuleError> {
-        let shape = &site.shape;
-        let rank = shape.len();
-        if rank < 2 {
-            return Err(RuleError::Rank { expected: 2, found: shape.clone() });
-        }
-        if shape.contains(&0) {
-            return Err(RuleError::Empty { found: site.layout.torch_shape(shape) });
-        }
-        if shape[rank - 1] != shape[rank - 2] {
-            return Err(RuleError::NotSquare { found: site.layout.torch_shape(shape) });
-        }
-        let lower = site.layout == Layout::Transposed;
-        with_rank!(rank, D => Ok(Link::new::<D, _>(self, SymmetricLink { lower })), else {
-            Err(RuleError::Rank { expected: 2, found: shape.clone() })
-        })
+        site.squares()?;
+        let layout = site.layout;
+        matrix_link!(site, D => Ok(Link::new::<D, _>(self, SymmetricLink { layout })))
     }
 }
 
 /// [`Symmetric`] on one parameter.
 #[derive(Module, Debug)]
 pub struct SymmetricLink {
-    /// Whether the triangle that counts is the lower one (the upper one of PyTorch's layout).
-    lower: bool,
-}
-
-impl SymmetricLink {
-    fn triangle<const D: usize>(&self, value: Tensor<D>, off: i64) -> Tensor<D> {
-        if self.lower { value.tril(-off) } else { value.triu(off) }
-    }
+    #[module(skip)]
+    layout: Layout,
 }
 
 impl<const D: usize> Parametrization<D> for SymmetricLink {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        let x = &originals[0];
-        let strict = self.triangle(x.clone(), 1);
-        self.triangle(x.clone(), 0) + strict.swap_dims(D - 2, D - 1)
+        let x = self.layout.turn(originals[0].clone());
+        // Symmetric: the same in both layouts.
+        x.clone().triu(0) + transposed(x.triu(1))
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
-        Ok(vec![self.triangle(value, 0)])
+        Ok(vec![self.layout.turn(self.layout.turn(value).triu(0))])
     }
 
     fn check(&self, value: &Tensor<D>) -> Result<(), RuleError> {
-        let by = largest(value.clone() - value.clone().swap_dims(D - 2, D - 1));
+        let by = largest(value.clone() - transposed(value.clone()));
         if by == 0.0 { Ok(()) } else { Err(RuleError::NotInSet { set: "symmetric", by }) }
+    }
+
+    /// From the upper triangle of a normal matrix of Xavier's standard deviation.
+    fn sample(&self, like: &Tensor<D>, rng: &mut Rng) -> Result<Tensor<D>, RuleError> {
+        Ok(Self::forward(self, &[drawn(Init::XavierNormal(1.0), like.dims(), like, rng)?]))
     }
 }

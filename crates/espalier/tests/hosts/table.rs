@@ -18,6 +18,11 @@ fn options(rule: &str) -> Vec<Value> {
         "orthogonal" => vec![
             json!({ "map": "cayley", "trivialization": true }),
             json!({ "map": "cayley", "trivialization": false }),
+            json!({ "map": "exp", "trivialization": true }),
+            json!({ "map": "exp", "trivialization": false }),
+            json!({ "map": "householder", "trivialization": true }),
+            json!({ "map": "householder", "trivialization": false }),
+            json!({ "trivialization": true }),
         ],
         "weight_norm" => vec![json!({ "dim": 0 }), json!({ "dim": 1 }), json!({ "dim": null })],
         _ => vec![json!({})],

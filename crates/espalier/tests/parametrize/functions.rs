@@ -35,7 +35,7 @@ fn registering_and_removing() {
 fn the_rules_of_pytorch_by_name() {
     let mut net = pair(2);
     weight_norm(&mut net, "0.weight", None).unwrap();
-    orthogonal(&mut net, "2.weight", OrthogonalMap::Cayley, false).unwrap();
+    orthogonal(&mut net, "2.weight", Some(OrthogonalMap::Cayley), false).unwrap();
     let q = weight(&net, "2.weight");
     assert_near(q.clone().transpose().matmul(q), Tensor::eye(4, &device()));
     let rules = |path| format!("{:#}", net.parametrizations(path).unwrap());
