@@ -97,6 +97,16 @@ pub enum Error {
         /// The value's shape.
         found: Vec<usize>,
     },
+    /// A chain that ends with another rule than the one that is meant.
+    #[error("`{path}`: the last rule of its chain is `{found}`, expected `{expected}`")]
+    LastLink {
+        /// The parameter.
+        path: String,
+        /// The rule meant.
+        expected: &'static str,
+        /// The rule there.
+        found: String,
+    },
     /// A list index past the end.
     #[error("index {index} is past the end of a list of {len}")]
     Index {

@@ -4,6 +4,7 @@ mod access;
 mod cached;
 mod chain;
 mod extra;
+mod harden;
 mod init;
 mod module;
 mod names;

@@ -249,7 +249,7 @@ impl<M: Module> Parametrized<M> {
     }
 
     /// The slot of a path that has links.
-    fn chain_of(&self, path: &str) -> Result<&Computed, Error> {
+    pub(super) fn chain_of(&self, path: &str) -> Result<&Computed, Error> {
         match self.computed(path) {
             Some(slot) if !slot.links.is_empty() => Ok(slot),
             _ => {

@@ -25,6 +25,8 @@ pub struct Site {
     pub device: Device,
     /// The type of the layer it belongs to (`ConvTranspose2d`), `?` where that is not known.
     pub layer: String,
+    /// Its present value.
+    pub value: AnyTensor,
 }
 
 impl Site {
@@ -51,15 +53,20 @@ impl Site {
         self.layout.torch_shape(&self.shape)
     }
 
+    /// Refuses a tensor without elements.
+    pub(super) fn elements(&self) -> Result<(), RuleError> {
+        if self.shape.contains(&0) {
+            return Err(RuleError::Empty { found: self.torch_shape() });
+        }
+        Ok(())
+    }
+
     /// Refuses what is no stack of matrices with elements.
     pub(super) fn matrices(&self) -> Result<(), RuleError> {
         if self.shape.len() < 2 {
             return Err(RuleError::Rank { expected: 2, found: self.shape.clone() });
         }
-        if self.shape.contains(&0) {
-            return Err(RuleError::Empty { found: self.torch_shape() });
-        }
-        Ok(())
+        self.elements()
     }
 
     /// Refuses what is no stack of square matrices with elements.

@@ -199,6 +199,12 @@ pub(super) fn inverse_softplus<const D: usize>(y: Tensor<D>) -> Tensor<D> {
     y + (t.clone() * 2.0).log() - t.log1p()
 }
 
+/// The length of each slice, over all dimensions but `dim`; of the whole tensor without one.
+pub(super) fn norm<const D: usize>(value: Tensor<D>, dim: Option<usize>) -> Tensor<D> {
+    let others: Vec<usize> = (0..D).filter(|other| Some(*other) != dim).collect();
+    value.square().sum_dims(&others).sqrt()
+}
+
 /// The largest magnitude in a tensor, 0 for an empty one.
 pub(super) fn largest<const D: usize>(value: Tensor<D>) -> f64 {
     if value.dims().contains(&0) {

@@ -8,14 +8,25 @@
 //! [`parametrizations`] the names of `torch.nn.utils.parametrizations`; each calls a method of
 //! [`Parametrized`](crate::Parametrized).
 
+mod fixed_rank;
 mod functions;
 mod link;
 mod list;
+mod lora;
+mod low_rank;
 mod math;
+mod non_negative;
 mod orthogonal;
 pub mod parametrizations;
+mod positive_definite;
+mod positive_semidefinite;
 mod registry;
+mod scale;
+mod sigmoid_mask;
 mod skew;
+mod spectral_norm;
+mod spectrum;
+mod sphere;
 mod stiefel;
 mod symmetric;
 mod weight_norm;
@@ -25,6 +36,7 @@ use burn::tensor::Tensor;
 
 use crate::init::Rng;
 
+pub use fixed_rank::FixedRank;
 pub use functions::{
     cached, is_parametrized, register_parametrization, remove_parametrizations,
     transfer_parametrizations_and_params, type_before_parametrizations,
@@ -32,9 +44,19 @@ pub use functions::{
 pub use link::{Link, Own, Rule, Site};
 pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
+pub use lora::{Lora, LoraLink};
+pub use low_rank::LowRank;
+pub use non_negative::{NonNegative, NonNegativeLink};
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
+pub use positive_definite::PositiveDefinite;
+pub use positive_semidefinite::PositiveSemidefinite;
 pub use registry::Rules;
+pub use scale::{Scale, ScaleLink};
+pub use sigmoid_mask::{SigmoidMask, SigmoidMaskLink};
 pub use skew::{Skew, SkewLink};
+pub use spectral_norm::{SpectralNorm, SpectralNormLink};
+pub use spectrum::{EigenLink, SingularLink};
+pub use sphere::{Sphere, SphereLink};
 pub use symmetric::{Symmetric, SymmetricLink};
 pub use weight_norm::{WeightNorm, WeightNormLink};
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Orthogonal, Rule, RuleError, Skew, Symmetric, WeightNorm};
+use super::{
+    FixedRank, Lora, LowRank, NonNegative, Orthogonal, PositiveDefinite, PositiveSemidefinite,
+    Rule, RuleError, Scale, SigmoidMask, Skew, SpectralNorm, Sphere, Symmetric, WeightNorm,
+};
 
 type Make = Arc<dyn Fn(&Value) -> Result<Box<dyn Rule>, RuleError> + Send + Sync>;
 
@@ -27,8 +30,18 @@ impl Rules {
     /// The rules of this library.
     pub fn builtin() -> Self {
         Self(BTreeMap::new())
+            .with_options::<FixedRank>("fixed_rank")
+            .with_options::<Lora>("lora")
+            .with_options::<LowRank>("low_rank")
+            .with_options::<NonNegative>("non_negative")
             .with_options::<Orthogonal>("orthogonal")
+            .with_options::<PositiveDefinite>("positive_definite")
+            .with_options::<PositiveSemidefinite>("positive_semidefinite")
+            .with_options::<Scale>("scale")
+            .with_options::<SigmoidMask>("sigmoid_mask")
             .with_options::<Skew>("skew")
+            .with_options::<SpectralNorm>("spectral_norm")
+            .with_options::<Sphere>("sphere")
             .with_options::<Symmetric>("symmetric")
             .with_options::<WeightNorm>("weight_norm")
     }

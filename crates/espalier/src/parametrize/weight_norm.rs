@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::math::norm;
 use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::erase::with_rank;
 
@@ -92,20 +93,15 @@ impl WeightNormLink {
     pub fn is_whole(&self) -> bool {
         self.dim.is_none()
     }
-
-    fn norm<const D: usize>(&self, v: Tensor<D>) -> Tensor<D> {
-        let others: Vec<usize> = (0..D).filter(|dim| Some(*dim) != self.dim).collect();
-        v.square().sum_dims(&others).sqrt()
-    }
 }
 
 impl<const D: usize> Parametrization<D> for WeightNormLink {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
         let (g, v) = (originals[0].clone(), originals[1].clone());
-        v.clone() * (g / self.norm(v))
+        v.clone() * (g / norm(v, self.dim))
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
-        Ok(vec![self.norm(value.clone()), value])
+        Ok(vec![norm(value.clone(), self.dim), value])
     }
 }
