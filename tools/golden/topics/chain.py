@@ -108,6 +108,10 @@ def whole_life(draw, rules, weight_shape):
         name: tensor.detach() + draw.normal(*tensor.shape, scale=0.5)
         for name, tensor in parameters.items()
     }
+    if rules[0].startswith("orthogonal_householder"):
+        # PyTorch multiplies by the diagonal as integers: its signs stay.
+        signs = parameters["original"].detach().diagonal()
+        perturbed["original"].diagonal().copy_(signs)
     set_values(parameters, perturbed)
     out |= copies(perturbed, "perturbed_") | backward(layer, draw.normal(*weight_shape))
     facts = {"state_dict": list(layer.state_dict())}

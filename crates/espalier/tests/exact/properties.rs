@@ -7,8 +7,8 @@ use burn::tensor::{DType, Tensor};
 use espalier::init::Rng;
 use espalier::nn::Sequential;
 use espalier::parametrize::{
-    FixedRank, LowRank, Orthogonal, PositiveDefinite, PositiveSemidefinite, Rule, Rules, Skew,
-    SpectralNorm, Sphere, Symmetric, WeightNorm,
+    FixedRank, Lora, LowRank, NonNegative, Orthogonal, PositiveDefinite, PositiveSemidefinite,
+    Rule, Rules, Scale, SigmoidMask, Skew, SpectralNorm, Sphere, Symmetric, WeightNorm,
 };
 use espalier::prune::{Amount, L1Unstructured};
 use espalier::{Error, Leave, ParameterTree, Parametrized};
@@ -57,7 +57,7 @@ const fn one_way(row: Row) -> Row {
 }
 
 /// Every rule of the library.
-const RULES: [Row; 17] = [
+const RULES: [Row; 23] = [
     row("weight_norm dim", |_, _| Box::new(WeightNorm::dim(0))),
     row("weight_norm whole", |_, _| Box::new(WeightNorm::whole())),
     // Its right inverse is the identity, and its vectors follow the value only step by step.
@@ -80,6 +80,12 @@ const RULES: [Row; 17] = [
     row("fixed_rank", |rows, columns| Box::new(FixedRank::new(rows.min(columns).div_ceil(2)))),
     row("sphere dim", |_, _| Box::new(Sphere::dim(0).radius(1.5))),
     row("sphere whole", |_, _| Box::new(Sphere::whole())),
+    row("scale by", |_, _| Box::new(Scale::by(-2.5))),
+    row("scale learned", |_, _| Box::new(Scale::learned(0.5))),
+    row("non_negative softplus", |_, _| Box::new(NonNegative::softplus())),
+    row("non_negative square", |_, _| Box::new(NonNegative::square())),
+    row("sigmoid_mask", |_, _| Box::new(SigmoidMask::new())),
+    row("lora", |_, _| Box::new(Lora::new(1))),
 ];
 
 impl Row {

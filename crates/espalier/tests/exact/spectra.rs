@@ -6,7 +6,7 @@ use espalier::parametrize::{
     FixedRank, LowRank, OrthogonalMap, PositiveDefinite, PositiveSemidefinite, Rule,
 };
 
-use crate::common::{Case, Golden, Holder, Host, Tolerance, assert_close, stored, tensor, values};
+use crate::common::{Case, Golden, Holder, Host, Tolerance, assert_close, stored, values};
 use crate::life::{Life, buffer};
 
 const DEFINITE: [&str; 3] = ["linear_3x3", "linear_5x5", "linear_4x4_cayley"];
