@@ -7,6 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use espalier::Parametrized;
+use espalier::constrain::{Constraints, OrthogonalProjection};
 use espalier::nn::Hooked;
 use espalier::parametrize::Orthogonal;
 
@@ -96,16 +97,16 @@ fn own_layer(x: &Tensor<2>) -> Tensor<2> {
 }
 
 /// 4. A projection after each step, outside the graph: the optimizer knows nothing of it.
-fn projected(x: &Tensor<2>) -> Tensor<2> {
+fn projected(x: &Tensor<2>) -> Outcome<Tensor<2>> {
+    let constraints = Constraints::new().with("weight", OrthogonalProjection::new())?;
     let mut layer = start(&x.device());
     let mut optim = SgdConfig::new().init();
     for _ in 0..STEPS {
         let grads = loss(layer.forward(x.clone())).backward();
         let grads = GradientsParams::from_grads(grads, &layer);
-        layer = optim.step(0.1, layer, grads);
-        layer.weight = layer.weight.map(|w| nearest(w.detach(), 8).detach().require_grad());
+        layer = constraints.apply_module(optim.step(0.1, layer, grads))?;
     }
-    layer.weight.val()
+    Ok(layer.weight.val())
 }
 
 fn main() -> Outcome<()> {
@@ -115,7 +116,7 @@ fn main() -> Outcome<()> {
         ("parametrization", parametrized(&x)?),
         ("hook", hooked(&x)?),
         ("own layer", own_layer(&x)),
-        ("projection", projected(&x)),
+        ("projection", projected(&x)?),
     ] {
         let (left, off) = (loss(weight.clone()).into_scalar::<f32>(), distance(weight));
         println!("{way:<16} {left:>8.5}  {off:e}");

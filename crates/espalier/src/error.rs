@@ -97,16 +97,6 @@ pub enum Error {
         /// The value's shape.
         found: Vec<usize>,
     },
-    /// A chain that ends with another rule than the one that is meant.
-    #[error("`{path}`: the last rule of its chain is `{found}`, expected `{expected}`")]
-    LastLink {
-        /// The parameter.
-        path: String,
-        /// The rule meant.
-        expected: &'static str,
-        /// The rule there.
-        found: String,
-    },
     /// A list index past the end.
     #[error("index {index} is past the end of a list of {len}")]
     Index {
@@ -158,6 +148,16 @@ pub enum Error {
         /// The rule's name.
         rule: String,
         /// Why it refuses.
+        source: RuleError,
+    },
+    /// A constraint with an impossible option.
+    #[error("{selector}: {constraint}: {source}")]
+    Constraint {
+        /// What it was to constrain.
+        selector: String,
+        /// The constraint's name.
+        constraint: String,
+        /// What is wrong with it.
         source: RuleError,
     },
     /// Registering on a running statistic, which the layer itself overwrites.

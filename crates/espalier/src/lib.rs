@@ -13,15 +13,18 @@
 //! | initialize them | [`init::Init`] |
 //! | constrain, share and prune them | [`Parametrized`], [`parametrize`], [`prune`] |
 //! | train them in groups, on a schedule | [`optim::Groups`], [`schedule`] |
+//! | project them after each step | [`constrain`] |
 //! | clip gradients, average networks | [`clip`], [`average`] |
 //! | watch them while they are trained | [`observe::Watch`] |
 //! | save and load them | [`state::StateDict`] |
 
 pub mod average;
 pub mod clip;
+pub mod constrain;
 mod erase;
 mod error;
 mod frame;
+mod host;
 pub mod init;
 pub mod nn;
 pub mod observe;

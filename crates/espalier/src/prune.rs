@@ -99,6 +99,11 @@ impl<const D: usize> Mask<D> {
         value.mask_fill(self.pruned.clone(), 0.0)
     }
 
+    /// The value with those of `under` where pruned.
+    pub(crate) fn with_pruned(&self, value: Tensor<D>, under: Tensor<D>) -> Tensor<D> {
+        value.mask_where(self.pruned.clone(), under)
+    }
+
     fn with(&self, pruned: Tensor<D, Bool>) -> Self {
         Self { id: self.id, pruned }
     }

@@ -5,10 +5,22 @@
 
 mod dense;
 mod optim;
+mod pieces;
 mod real;
+mod rescale;
 mod select;
+mod spectral;
+mod sums;
+#[cfg(test)]
+mod test;
+mod triangle;
+mod weight_norm;
 
 pub use dense::{DenseError, eigh, householder_reflectors, inverse, orthonormal_columns, svd};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
 pub use real::Real;
+pub use rescale::rescale;
 pub use select::{count_to_prune, prune_smallest};
+pub use spectral::{Spectral, power_iteration, spectral_norm, spectral_norm_backward};
+pub use triangle::{skew, skew_backward, symmetric, symmetric_backward};
+pub use weight_norm::{Slices, weight_norm, weight_norm_backward};

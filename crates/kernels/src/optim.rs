@@ -1,21 +1,11 @@
 //! Updates of optimizers, fused: one pass over a tensor reads and writes everything once.
 //!
-//! A pass is bound by memory: AdamW reads four numbers and writes three for each weight. Large
-//! tensors are cut into pieces that all threads take; small ones stay on the calling thread, since
-//! waking another one costs more than the work.
-
-use std::sync::Mutex;
+//! A pass is bound by memory: AdamW reads four numbers and writes three for each weight.
 
 use pulp::Arch;
 
 use crate::Real;
-
-/// Elements below which threads cost more than they give.
-const PARALLEL: usize = 1 << 17;
-
-/// Elements in a piece. Long runs keep the prefetchers going: a quarter of this took twice the time
-/// for SGD.
-const PIECE: usize = 1 << 16;
+use crate::pieces::pieces;
 
 /// The numbers of one Adam or AdamW step.
 ///
@@ -263,86 +253,11 @@ fn momentum_piece<T: Real, const L2: bool>(
     }
 }
 
-/// Slices of one length that can be cut at the same places.
-trait Cut: Sized + Send {
-    /// Everything before `at`, and the rest.
-    fn cut(self, at: usize) -> (Self, Self);
-}
-
-impl<T: Sync> Cut for &[T] {
-    fn cut(self, at: usize) -> (Self, Self) {
-        self.split_at(at)
-    }
-}
-impl<T: Send> Cut for &mut [T] {
-    fn cut(self, at: usize) -> (Self, Self) {
-        self.split_at_mut(at)
-    }
-}
-
-macro_rules! cut_tuple {
-    ($($name:ident)+) => {
-        #[allow(non_snake_case)]
-        impl<$($name: Cut),+> Cut for ($($name,)+) {
-            fn cut(self, at: usize) -> (Self, Self) {
-                let ($($name,)+) = self;
-                $(let $name = $name.cut(at);)+
-                (($($name.0,)+), ($($name.1,)+))
-            }
-        }
-    };
-}
-cut_tuple!(A B);
-cut_tuple!(A B C);
-cut_tuple!(A B C D);
-cut_tuple!(A B C D E);
-
-/// Does `work` on slices of `n` elements, in pieces on all threads if that pays.
-///
-/// The pieces do not depend on the number of threads, nor does what is computed on each element.
-fn pieces<S: Cut>(n: usize, slices: S, work: impl Fn(S) + Sync + Send) {
-    if n < PARALLEL || rayon::current_num_threads() == 1 {
-        return work(slices);
-    }
-    let mut cut = Vec::with_capacity(n / PIECE + 1);
-    let mut rest = slices;
-    let mut left = n;
-    while left > PIECE {
-        let (piece, others) = rest.cut(PIECE);
-        cut.push(piece);
-        rest = others;
-        left -= PIECE;
-    }
-    cut.push(rest);
-    // The calling thread takes pieces too: waiting for a pool to wake costs as much as a small
-    // tensor.
-    let queue = Mutex::new(cut.into_iter());
-    let drain = || {
-        while let Some(piece) = queue.lock().ok().and_then(|mut queue| queue.next()) {
-            work(piece);
-        }
-    };
-    rayon::in_place_scope(|scope| {
-        for _ in 1..rayon::current_num_threads() {
-            scope.spawn(|_| drain());
-        }
-        drain();
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn numbers(n: usize, seed: u64) -> Vec<f64> {
-        let mut state = seed;
-        (0..n)
-            .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                (state >> 33) as f64 / (1u64 << 31) as f64 - 0.5
-            })
-            .collect()
-    }
+    use crate::pieces::{PARALLEL, PIECE};
+    use crate::test::numbers;
 
     const STEP: AdamStep = AdamStep {
         shrink: 0.99,

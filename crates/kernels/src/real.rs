@@ -25,6 +25,9 @@ pub trait Real:
     /// The nearest value of this type.
     fn of(value: f64) -> Self;
 
+    /// The same number in double precision.
+    fn wide(self) -> f64;
+
     /// The square root.
     fn root(self) -> Self;
 
@@ -45,6 +48,10 @@ impl Real for f32 {
 
     fn of(value: f64) -> Self {
         value as f32
+    }
+
+    fn wide(self) -> f64 {
+        f64::from(self)
     }
 
     fn root(self) -> Self {
@@ -69,6 +76,10 @@ impl Real for f64 {
 
     fn of(value: f64) -> Self {
         value
+    }
+
+    fn wide(self) -> f64 {
+        self
     }
 
     fn root(self) -> Self {

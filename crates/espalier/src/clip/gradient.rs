@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::NormKind;
-use crate::optim::is_plain;
+use crate::host::is_plain;
 
 pub(super) enum Norm {
     Here(f64),

@@ -83,7 +83,7 @@ impl Computed {
             dtype: value.dtype(),
             device: value.device(),
             layer: self.layer().to_owned(),
-            value: value.detach(),
+            value: Some(value.detach()),
         }
     }
 

@@ -3,6 +3,7 @@
 mod access;
 mod cached;
 mod chain;
+mod constrain;
 mod extra;
 mod harden;
 mod init;
@@ -11,6 +12,7 @@ mod names;
 mod nested;
 mod prune;
 mod register;
+mod sample;
 mod slot;
 mod tie;
 mod transfer;
@@ -27,6 +29,7 @@ pub use cached::Cached;
 pub(crate) use extra::{DescribedTie, NAME as EXTRA_STATE, decode, restrict, ties_in};
 pub(crate) use module::visit_parameters;
 pub use register::Leave;
+use register::refused as chain_error;
 pub(crate) use slot::SCALAR_LAYER;
 pub use view::Parametrizations;
 
@@ -386,8 +389,17 @@ impl<M: Module> Parametrized<M> {
         selector: &Selector,
         is_meant: impl Fn(&ParamInfo) -> bool,
     ) -> Result<Vec<ParamInfo>, Error> {
-        let entries = self.present_entries();
-        let selection = match selector.select_from(&entries) {
+        self.locate_among(&self.present_entries(), selector, is_meant)
+    }
+
+    /// As [`locate`](Self::locate), with the present entries at hand.
+    fn locate_among(
+        &self,
+        entries: &[ParamInfo],
+        selector: &Selector,
+        is_meant: impl Fn(&ParamInfo) -> bool,
+    ) -> Result<Vec<ParamInfo>, Error> {
+        let selection = match selector.select_from(entries) {
             Err(no_match @ Error::NoMatch { .. }) => {
                 let nested = selector.select_from(&self.originals()).map_err(|_| no_match)?;
                 return Ok(nested.iter().cloned().collect());

@@ -451,7 +451,7 @@ impl<M: Module> Parametrized<M> {
 }
 
 /// The error of a rule that refuses `path`.
-fn refused(path: &str) -> impl Fn(Refusal) -> Error {
+pub(super) fn refused(path: &str) -> impl Fn(Refusal) -> Error + use<> {
     let path = path.to_owned();
     move |(rule, source)| Error::Rule { path: path.clone(), rule, source }
 }

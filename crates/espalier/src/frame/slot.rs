@@ -293,7 +293,7 @@ impl Part<'_> {
 
 /// Changes a module in place. It is moved, not cloned: a clone would keep its tensors shared while
 /// an optimizer wants to update them in place.
-fn take(module: &mut AnyModule, change: impl FnOnce(AnyModule) -> AnyModule) {
+pub(super) fn take(module: &mut AnyModule, change: impl FnOnce(AnyModule) -> AnyModule) {
     let owned = std::mem::replace(module, AnyModule::new(crate::nn::Flatten::new()));
     *module = change(owned);
 }
@@ -303,6 +303,16 @@ pub(super) fn apply_mask(mask: &AnyModule, dense: AnyTensor) -> AnyTensor {
     with_rank!(dense.rank(), D => match (mask.get::<Mask<D>>(), dense.into_rank::<D>()) {
         (Some(mask), Ok(dense)) => mask.apply(dense).into(),
         _ => unreachable!("a mask has the rank of its tensor"),
+    }, else unreachable!("tensors have up to eight dimensions"))
+}
+
+/// `value` with what `under` has where `mask` (an erased `Mask<D>`) prunes.
+pub(super) fn with_pruned(mask: &AnyModule, value: AnyTensor, under: AnyTensor) -> AnyTensor {
+    with_rank!(value.rank(), D => {
+        match (mask.get::<Mask<D>>(), value.into_rank::<D>(), under.into_rank::<D>()) {
+            (Some(mask), Ok(value), Ok(under)) => mask.with_pruned(value, under).into(),
+            _ => unreachable!("a mask has the rank of its tensor"),
+        }
     }, else unreachable!("tensors have up to eight dimensions"))
 }
 

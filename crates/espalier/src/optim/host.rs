@@ -2,30 +2,14 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use crate::host::is_plain;
+
 /// Whether all arithmetic on these tensors can be done on slices: they are in the host's memory and
 /// of one float type that the kernels know.
 pub(super) fn as_slices<const D: usize>(tensors: &[&Tensor<D>]) -> Option<DType> {
     let dtype = tensors.first()?.dtype();
     let plain = |tensor: &&Tensor<D>| tensor.dtype() == dtype && is_plain(&tensor.device(), dtype);
     tensors.iter().all(plain).then_some(dtype)
-}
-
-/// Whether tensors of this device and float type are plain numbers of the kernels in the host's
-/// memory, which `into_data` and `from_data` only pass on.
-pub(crate) fn is_plain(device: &Device, dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::F64) && is_host(device)
-}
-
-#[cfg(feature = "flex")]
-fn is_host(device: &Device) -> bool {
-    use std::sync::LazyLock;
-    static FLEX: LazyLock<Device> = LazyLock::new(Device::flex);
-    *device == *FLEX
-}
-
-#[cfg(not(feature = "flex"))]
-fn is_host(_: &Device) -> bool {
-    false
 }
 
 /// A tensor of a record, in the dtype that it has there and not the device's own; `None` if it is of
@@ -36,14 +20,14 @@ pub(super) fn restored<const D: usize>(data: TensorData, device: &Device) -> Opt
 }
 
 /// A tensor taken apart. Not a copy if nothing else holds its storage.
-pub(super) struct Taken<const D: usize> {
+pub(crate) struct Taken<const D: usize> {
     data: TensorData,
     device: Device,
     dtype: DType,
 }
 
 impl<const D: usize> Taken<D> {
-    pub(super) fn of(tensor: Tensor<D>) -> Self {
+    pub(crate) fn of(tensor: Tensor<D>) -> Self {
         let (device, dtype) = (tensor.device(), tensor.dtype());
         Self { data: tensor.into_data(), device, dtype }
     }
@@ -58,14 +42,14 @@ impl<const D: usize> Taken<D> {
         }
     }
 
-    pub(super) fn slice<T: burn::tensor::Element>(&mut self) -> &mut [T] {
+    pub(crate) fn slice<T: burn::tensor::Element>(&mut self) -> &mut [T] {
         match self.data.as_mut_slice() {
             Ok(slice) => slice,
             Err(error) => unreachable!("the type was asked for: {error}"),
         }
     }
 
-    pub(super) fn into_tensor(self) -> Tensor<D> {
+    pub(crate) fn into_tensor(self) -> Tensor<D> {
         Tensor::from_data(self.data, (&self.device, self.dtype))
     }
 }
@@ -82,4 +66,4 @@ macro_rules! with_real {
         }
     };
 }
-pub(super) use with_real;
+pub(crate) use with_real;

@@ -21,7 +21,7 @@ pub use defaults::Defaults;
 pub use foreign::BurnOptimizer;
 pub use grouped::{GroupState, GroupedOptimizer};
 pub use groups::Groups;
-pub(crate) use host::is_plain;
+pub(crate) use host::{Taken, with_real};
 pub use hyper::Hyper;
 pub use options::{GroupOptimizer, OptionError, Options};
 pub use plan::{Plan, PlannedGroup};

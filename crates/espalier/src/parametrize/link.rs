@@ -25,8 +25,8 @@ pub struct Site {
     pub device: Device,
     /// The type of the layer it belongs to (`ConvTranspose2d`), `?` where that is not known.
     pub layer: String,
-    /// Its present value.
-    pub value: AnyTensor,
+    /// Its present value, where a rule is registered on it.
+    pub value: Option<AnyTensor>,
 }
 
 impl Site {

@@ -92,7 +92,7 @@ pub(super) fn reflectors<const D: usize>(value: &Tensor<D>) -> Result<Tensor<D>,
 }
 
 /// The orthogonal factor of a QR decomposition with a non-negative diagonal of R, untracked.
-pub(super) fn orthonormal_columns<const D: usize>(
+pub(crate) fn orthonormal_columns<const D: usize>(
     value: &Tensor<D>,
 ) -> Result<Tensor<D>, DenseError> {
     change_each(value, kernels::orthonormal_columns, kernels::orthonormal_columns)

@@ -10,6 +10,7 @@
 
 mod fixed_rank;
 mod functions;
+mod host;
 mod link;
 mod list;
 mod lora;
@@ -46,6 +47,7 @@ pub(crate) use list::describe;
 pub use list::{IntoRules, ParametrizationList};
 pub use lora::{Lora, LoraLink};
 pub use low_rank::LowRank;
+pub(crate) use math::orthonormal_columns;
 pub use non_negative::{NonNegative, NonNegativeLink};
 pub use orthogonal::{Orthogonal, OrthogonalLink, OrthogonalMap};
 pub use positive_definite::PositiveDefinite;
@@ -136,6 +138,12 @@ pub enum RuleError {
         expected: String,
         /// The dtype of the parametrized one.
         found: String,
+    },
+    /// The last rule of the chain is another one than is asked for.
+    #[error("the last rule of the chain is not `{expected}`; take those after it out first")]
+    NotLast {
+        /// The rule expected.
+        expected: &'static str,
     },
     /// A value outside the set that the rule maps to.
     #[error("the value is not {set}: off by {by:e}")]

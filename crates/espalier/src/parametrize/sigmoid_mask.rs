@@ -1,8 +1,9 @@
-//! Gates that are trained with the weight: a soft pruning mask.
+//! A mask that is learned.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
+use burn::tensor::{Tensor, TensorData};
+use espalier_kernels::prune_smallest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,42 +12,34 @@ use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::erase::with_rank;
 use crate::tree::Layout;
 
-/// A trained gate on every number: pruning that is learned.
+/// A soft mask with one learned gate for each value.
 ///
-/// - Formula: `W = X * g` with gates `g = sigmoid(scores / t)`. The scores are the link's own trained
-///   parameter, of the weight's shape in PyTorch's layout; `t` is the temperature, the lower the
-///   nearer the gates are to 0 and 1.
-/// - Shapes: any to the same.
-/// - Initialization: every score is the `initial` one, and `X = W / g`, so that the value does not
-///   change.
-/// - Right inverse: `X = W / g`, where that is a finite number, else `W`.
-/// - Sparsity: add [`SigmoidMaskLink::penalty`] to the loss. When the gates have settled,
-///   [`Parametrized::harden`](crate::Parametrized::harden) makes a pruning mask of them.
-/// - Errors: [`RuleError::Option`] for a target that is not within 0 and 1, a temperature that is not
-///   positive, an initial score that is not finite.
-/// - Source: Savarese et al., 2020, arXiv:1912.04427 (sigmoid gates at a temperature); Louizos et
-///   al., 2018, arXiv:1712.01312 (a penalty on the gates' mean).
+/// - Formula: `W = X * sigmoid(S / t)` for the scores `S` and the temperature `t`.
+/// - Shapes: any to the same. The scores are a parameter of the link, in PyTorch's layout, trained
+///   and saved with the network (`parametrizations.weight.0.scores`).
+/// - Initialization: every score is `initial` (2, a gate of 0.88); `X` is the weight over its gate,
+///   so that the value does not change.
+/// - Right inverse: `X = W / sigmoid(S / t)`, 0 where a gate is closed to the last bit.
+/// - Training: add [`penalty`](SigmoidMaskLink::penalty) of the link to the loss, with a factor.
+///   [`harden`](crate::Parametrized::harden) makes the gates exact zeros and ones.
+/// - Errors: [`RuleError::Option`] for a target outside `[0, 1]` or a temperature that is not
+///   positive.
+/// - Source: Savarese, Silva and Maire, 2020, arXiv:1912.04427 (sigmoid gates with a temperature).
 ///
 /// ```
 /// use burn::nn::LinearConfig;
-/// use burn::tensor::{Device, Tensor};
+/// use burn::tensor::Device;
 /// use espalier::parametrize::{SigmoidMask, SigmoidMaskLink};
 /// use espalier::Parametrized;
 ///
-/// let device = Device::default().autodiff();
-/// let mut net = Parametrized::new(LinearConfig::new(5, 4).init(&device));
+/// let mut net = Parametrized::new(LinearConfig::new(8, 6).init(&Device::default()));
 /// net.register("weight", SigmoidMask::new().target_sparsity(0.75))?;
-/// let loss = {
-///     let list = net.parametrizations("weight")?;
-///     let link: &SigmoidMaskLink<2> = list.link(0).expect("the link that was registered");
-///     let step = net.effective();
-///     step.forward(Tensor::<2>::ones([2, 5], &device)).square().mean() + link.penalty() * 0.1
-/// };
-/// let grads = net.grads(loss.backward())?;
-/// net.harden("weight")?; // a quarter of twenty is kept
-/// assert_eq!(net.zeros("weight")?, 15);
-/// # drop(grads);
-/// # Ok::<(), espalier::Error>(())
+/// let list = net.parametrizations("weight")?;
+/// let mask = list.link::<SigmoidMaskLink<2>>(0).ok_or("no mask")?;
+/// assert!(mask.penalty().into_scalar::<f32>() > 0.0); // far from three quarters closed
+/// net.harden("weight")?;
+/// assert_eq!(net.zeros("weight")?, 36);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -56,31 +49,32 @@ pub struct SigmoidMask {
     initial: f64,
 }
 
+impl Default for SigmoidMask {
+    fn default() -> Self {
+        Self { target_sparsity: None, temperature: 1.0, initial: 2.0 }
+    }
+}
+
 impl SigmoidMask {
-    /// Without a target, at temperature 1, with scores of 0: gates of one half.
+    /// Without a target, at temperature 1.
     pub fn new() -> Self {
-        Self { target_sparsity: None, temperature: 1.0, initial: 0.0 }
+        Self::default()
     }
 
-    /// The share of gates to close, from 0 to 1.
+    /// The fraction of gates that [`penalty`](SigmoidMaskLink::penalty) wants closed, and that
+    /// [`harden`](crate::Parametrized::harden) closes exactly.
     pub fn target_sparsity(self, target: f64) -> Self {
         Self { target_sparsity: Some(target), ..self }
     }
 
-    /// What scores are divided by, a positive number.
+    /// What scores are divided by: the lower, the nearer gates are to 0 and 1.
     pub fn temperature(self, temperature: f64) -> Self {
         Self { temperature, ..self }
     }
 
     /// The score that every gate starts from.
-    pub fn initial(self, logit: f64) -> Self {
-        Self { initial: logit, ..self }
-    }
-}
-
-impl Default for SigmoidMask {
-    fn default() -> Self {
-        Self::new()
+    pub fn initial(self, score: f64) -> Self {
+        Self { initial: score, ..self }
     }
 }
 
@@ -106,21 +100,20 @@ impl Rule for SigmoidMask {
         if !self.initial.is_finite() {
             return refused("initial", "a finite number", self.initial);
         }
-        let temperature = positive("temperature", self.temperature)?;
-        site.elements()?;
-        with_rank!(site.shape.len(), D => {
-            let Ok(dims) = <[usize; D]>::try_from(site.torch_shape()) else {
-                unreachable!("the rank was asked for")
-            };
-            let scores = Tensor::<D>::full(dims, self.initial, (&site.device, site.dtype));
+        positive("temperature", self.temperature)?;
+        let shape = site.layout.torch_shape(&site.shape);
+        with_rank!(shape.len(), D => {
+            let scores = vec![self.initial; shape.iter().product()];
+            let scores = TensorData::new(scores, shape.clone()).convert_dtype(site.dtype);
+            let scores = Tensor::<D>::from_data(scores, (&site.device, site.dtype));
             let link = SigmoidMaskLink {
                 scores: Param::from_tensor(scores),
-                target: self.target_sparsity,
-                temperature,
                 layout: site.layout,
+                target: self.target_sparsity,
+                temperature: self.temperature,
             };
             Ok(Link::new::<D, _>(self, link))
-        }, else Err(RuleError::Rank { expected: 1, found: site.shape.clone() }))
+        }, else Err(RuleError::Rank { expected: 1, found: shape }))
     }
 }
 
@@ -130,68 +123,62 @@ pub struct SigmoidMaskLink<const D: usize> {
     /// In PyTorch's layout.
     scores: Param<Tensor<D>>,
     #[module(skip)]
+    layout: Layout,
+    #[module(skip)]
     target: Option<f64>,
     #[module(skip)]
     temperature: f64,
-    #[module(skip)]
-    layout: Layout,
 }
 
 impl<const D: usize> SigmoidMaskLink<D> {
-    /// The gates, between 0 and 1, in the layout of the weight. Gradients flow to the scores.
+    /// The gates, from 0 to 1, in PyTorch's layout, gradient-tracking.
     pub fn gates(&self) -> Tensor<D> {
-        self.layout.turn(self.torch_gates())
-    }
-
-    fn torch_gates(&self) -> Tensor<D> {
         sigmoid(self.scores.val() / self.temperature)
     }
 
-    /// The share of gates below one half.
+    /// The fraction that the gates hold back, `1 - mean(gates)`: the expected sparsity.
     pub fn sparsity(&self) -> f64 {
-        let gates = self.gate_values();
-        gates.iter().filter(|gate| **gate < 0.5).count() as f64 / gates.len().max(1) as f64
+        1.0 - self.gates().mean().into_scalar::<f64>()
     }
 
-    /// What to add to the loss, times a strength: `(mean(g) - (1 - target))^2` with a target, else
-    /// `mean(g)`. Gradients flow to the scores.
+    /// What is to be added to the loss: `(sparsity - target)^2` with a target sparsity, else the
+    /// mean of the gates. One element, gradient-tracking.
     pub fn penalty(&self) -> Tensor<1> {
-        let mean = self.torch_gates().mean();
+        let open = self.gates().mean();
         match self.target {
-            Some(target) => (mean - (1.0 - target)).square(),
-            None => mean,
+            Some(target) => (open - (1.0 - target)).square(),
+            None => open,
         }
     }
 
-    /// The gates as numbers, in PyTorch's layout.
-    fn gate_values(&self) -> Vec<f64> {
-        self.torch_gates().detach().into_data().iter::<f64>().collect()
-    }
-
-    /// The positions that stay open, of those in `keep`, in PyTorch's layout: with a target exactly
-    /// its share of all where `keep` has as many, those with the greatest gates (of equal ones the
-    /// later); without one, gates of one half or more.
-    pub(crate) fn harden(&self, keep: &mut [bool]) {
-        let gates = self.gate_values();
-        match self.target {
-            Some(target) => {
-                let stay = espalier_kernels::count_to_prune(1.0 - target, gates.len());
-                let kept = keep.iter().filter(|kept| **kept).count();
-                espalier_kernels::prune_smallest(&gates, keep, kept.saturating_sub(stay));
-            }
-            None => keep.iter_mut().zip(gates).for_each(|(kept, gate)| *kept &= gate >= 0.5),
-        }
+    /// The gates that stay when the mask is hardened, row-major in PyTorch's layout: with a target
+    /// sparsity as many as it leaves, the greatest; without one those of 0.5 and above. Equal gates
+    /// are closed in the order of storage.
+    pub fn kept(&self) -> Vec<bool> {
+        let scores = self.scores.val().into_data();
+        let scores: Vec<f64> = scores.iter::<f64>().collect();
+        let Some(target) = self.target else {
+            return scores.iter().map(|score| *score >= 0.0).collect();
+        };
+        // Magnitudes order as scores do when the least is taken from all.
+        let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
+        let above: Vec<f64> = scores.iter().map(|score| score - least).collect();
+        let mut kept = vec![true; above.len()];
+        let closed = (target * above.len() as f64).round_ties_even() as usize;
+        prune_smallest(&above, &mut kept, closed);
+        kept
     }
 }
 
 impl<const D: usize> Parametrization<D> for SigmoidMaskLink<D> {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        originals[0].clone() * self.gates()
+        originals[0].clone() * self.layout.turn(self.gates())
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
-        let x = value.clone() / self.gates().detach();
-        let lost = x.clone().is_finite().bool_not();
-        Ok(vec![x.mask_where(lost, value)])
+        let gates = self.layout.turn(self.gates()).detach().set_require_grad(false);
+        let closed = gates.clone().equal_elem(0.0);
+        let open = gates.mask_fill(closed.clone(), 1.0);
+        Ok(vec![(value / open).mask_fill(closed, 0.0)])
     }
 }

@@ -5,10 +5,11 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::host::Skewed;
 use super::link::matrix_link;
 use super::math::{drawn, largest, transposed};
-use super::stiefel::skew;
 use super::{Link, Parametrization, Rule, RuleError, Site};
+use crate::host::unary;
 use crate::init::{Init, Rng};
 use crate::tree::Layout;
 
@@ -67,9 +68,18 @@ pub struct SkewLink {
     layout: Layout,
 }
 
+/// As [`Skewed`] on any device: the strict triangle less its transpose.
+pub(super) fn skewed_by_tensors<const D: usize>(lower: bool, x: Tensor<D>) -> Tensor<D> {
+    let x = if lower { x.tril(-1) } else { x.triu(1) };
+    x.clone() - transposed(x)
+}
+
 impl<const D: usize> Parametrization<D> for SkewLink {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        self.layout.turn(skew(self.layout.turn(originals[0].clone())))
+        let x = &originals[0];
+        // The lower triangle of PyTorch's layout.
+        let lower = self.layout == Layout::Torch;
+        unary(x, Skewed { lower }).unwrap_or_else(|| skewed_by_tensors(lower, x.clone()))
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {

@@ -5,10 +5,12 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::host::{Iterated, Normalized, Vectors};
 use super::math::{drawn, svd, tolerance};
 use super::sphere::positive;
 use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::erase::with_rank;
+use crate::host::{Constant, unary};
 use crate::init::{Init, Rng};
 use crate::tree::{Buffer, Layout};
 
@@ -109,8 +111,12 @@ impl Rule for SpectralNorm {
         site.dim(dim)?;
         let chosen = Self { dim: Some(dim), ..*self };
         with_rank!(rank, D => {
-            let Ok(value) = site.value.detach().into_rank::<D>() else {
-                return Err(RuleError::OwnRank { expected: D, found: site.value.dims() });
+            let mut dims = [1; D];
+            dims.copy_from_slice(&site.shape);
+            let value = match site.value.as_ref().map(|value| value.detach().into_rank::<D>()) {
+                Some(Ok(value)) => value,
+                // Of a value to come nothing is known.
+                _ => Tensor::ones(dims, (&site.device, site.dtype)),
             };
             let mut link = SpectralNormLink {
                 _u: None,
@@ -157,7 +163,7 @@ impl SpectralNormLink {
     }
 
     /// The weight as a matrix of one row for each index of the dimension.
-    fn matrix<const D: usize>(&self, value: Tensor<D>) -> Tensor<2> {
+    pub(super) fn matrix<const D: usize>(&self, value: Tensor<D>) -> Tensor<2> {
         let value = self.layout.turn(value);
         let mut axes: [usize; D] = std::array::from_fn(|axis| axis);
         axes[..=self.dim].rotate_right(1);
@@ -173,8 +179,48 @@ impl SpectralNormLink {
         vector / length.sqrt()
     }
 
-    /// Estimates of a matrix's singular vectors, `iterations` better.
-    fn power(
+    /// What the kernels are told, and whether they can take the weight as it is stored.
+    pub(super) fn vectors<const D: usize>(&self, u: &Tensor<1>, v: &Tensor<1>) -> Option<Vectors> {
+        let transposed = self.layout == Layout::Transposed;
+        // A row-major matrix of this dimension by all others, or the transpose of one.
+        let stored = if D == 2 { self.dim < 2 } else { self.dim == 0 && !transposed };
+        stored.then(|| Vectors {
+            u: Constant::of(u),
+            v: Constant::of(v),
+            eps: self.eps,
+            transposed: transposed != (self.dim == 1),
+        })
+    }
+
+    /// Estimates of the weight's singular vectors, `iterations` better.
+    pub(super) fn iterated<const D: usize>(
+        &self,
+        value: Tensor<D>,
+        u: Tensor<1>,
+        v: Tensor<1>,
+        iterations: usize,
+    ) -> [Tensor<1>; 2] {
+        let (rows, columns) = (u.dims()[0], v.dims()[0]);
+        let value = value.detach().without_autodiff();
+        let by_host = self
+            .vectors::<D>(&u, &v)
+            .and_then(|vectors| unary::<D, 1>(&value, Iterated(vectors, iterations)));
+        let [better_u, better_v] = match by_host {
+            Some(both) => [both.clone().narrow(0, 0, rows), both.narrow(0, rows, columns)],
+            None => {
+                let (u, v) = (u.clone().without_autodiff(), v.without_autodiff());
+                self.iterated_by_tensors(&self.matrix(value), u, v, iterations)
+            }
+        };
+        // Back to the device that the buffers are on.
+        let lifted = |better: Tensor<1>| {
+            if u.is_autodiff() { Tensor::from_inner(better) } else { better }
+        };
+        [lifted(better_u), lifted(better_v)]
+    }
+
+    /// As [`Iterated`] on any device.
+    pub(super) fn iterated_by_tensors(
         &self,
         m: &Tensor<2>,
         u: Tensor<1>,
@@ -199,10 +245,18 @@ impl SpectralNormLink {
             Ok::<_, RuleError>(self.normalized(drawn))
         };
         let (u, v) = (vector(rows)?, vector(columns)?);
-        let [u, v] = self.power(&m, u, v, FIRST);
+        let [u, v] = self.iterated(value.clone(), u, v, FIRST);
         self._u = Some(Buffer::new(u));
         self._v = Some(Buffer::new(v));
         Ok(())
+    }
+
+    /// As [`Normalized`] on any device; a vector divided by its length.
+    pub(super) fn normalized_by_tensors<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self.sigma(x.clone()) {
+            Some(sigma) => x / sigma.reshape([1; D]),
+            None => self.normalized(x),
+        }
     }
 
     /// The greatest singular value by the estimates, or the length of a vector.
@@ -218,11 +272,11 @@ fn times(m: &Tensor<2>, v: Tensor<1>) -> Tensor<1> {
 
 impl<const D: usize> Parametrization<D> for SpectralNormLink {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        let x = originals[0].clone();
-        match self.sigma(x.clone()) {
-            Some(sigma) => x / sigma.reshape([1; D]),
-            None => self.normalized(x),
-        }
+        let x = &originals[0];
+        let by_host = self.u().zip(self.v()).and_then(|(u, v)| self.vectors::<D>(&u, &v));
+        by_host
+            .and_then(|vectors| unary(x, Normalized(vectors)))
+            .unwrap_or_else(|| self.normalized_by_tensors(x.clone()))
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
@@ -231,9 +285,9 @@ impl<const D: usize> Parametrization<D> for SpectralNormLink {
 
     fn advance(&self, originals: &[Tensor<D>]) {
         if let (Some(u), Some(v)) = (&self._u, &self._v) {
-            let m = self.matrix(originals[0].clone().detach());
+            let value = originals[0].clone();
             let [better_u, better_v] =
-                self.power(&m, u.value(), v.value(), self.n_power_iterations);
+                self.iterated(value, u.value(), v.value(), self.n_power_iterations);
             u.update(better_u);
             v.update(better_v);
         }

@@ -6,6 +6,7 @@ use super::math::{
     diagonal, eye, from_host, identity, identity_like, inverse, largest, orthonormal_columns, pad,
     transposed,
 };
+use super::skew::skewed_by_tensors;
 use super::{OrthogonalMap, RuleError, Site};
 use crate::init::Rng;
 use crate::tree::{Buffer, Layout};
@@ -81,12 +82,6 @@ impl Tall {
     }
 }
 
-/// `tril(X, -1) - tril(X, -1)^T`.
-pub(super) fn skew<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let lower = x.tril(-1);
-    lower.clone() - transposed(lower)
-}
-
 /// The first `k` columns of an orthogonal matrix, times `base` from the left, for tall
 /// `[.., n, k]` numbers. Nothing above the diagonal of `x` counts.
 pub(super) fn orthonormal<const D: usize>(
@@ -96,7 +91,7 @@ pub(super) fn orthonormal<const D: usize>(
 ) -> Tensor<D> {
     let dims = x.dims();
     let (n, k) = (dims[D - 2], dims[D - 1]);
-    let square = |x: Tensor<D>| skew(pad(x, D - 1, n));
+    let square = |x: Tensor<D>| skewed_by_tensors(true, pad(x, D - 1, n));
     let q = match map {
         OrthogonalMap::Cayley => cayley(square(x)),
         OrthogonalMap::Exp => exponential(square(x)),

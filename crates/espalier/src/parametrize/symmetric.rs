@@ -5,9 +5,11 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::host::Symmetrized;
 use super::link::matrix_link;
 use super::math::{drawn, largest, transposed};
 use super::{Link, Parametrization, Rule, RuleError, Site};
+use crate::host::unary;
 use crate::init::{Init, Rng};
 use crate::tree::Layout;
 
@@ -65,11 +67,21 @@ pub struct SymmetricLink {
     layout: Layout,
 }
 
+/// As [`Symmetrized`] on any device.
+pub(super) fn symmetrized_by_tensors<const D: usize>(lower: bool, x: Tensor<D>) -> Tensor<D> {
+    if lower {
+        x.clone().tril(0) + transposed(x.tril(-1))
+    } else {
+        x.clone().triu(0) + transposed(x.triu(1))
+    }
+}
+
 impl<const D: usize> Parametrization<D> for SymmetricLink {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        let x = self.layout.turn(originals[0].clone());
-        // Symmetric: the same in both layouts.
-        x.clone().triu(0) + transposed(x.triu(1))
+        let x = &originals[0];
+        // The upper triangle of PyTorch's layout.
+        let lower = self.layout == Layout::Transposed;
+        unary(x, Symmetrized { lower }).unwrap_or_else(|| symmetrized_by_tensors(lower, x.clone()))
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {

@@ -5,9 +5,11 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::host::Normed;
 use super::math::norm;
 use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::erase::with_rank;
+use crate::host::binary;
 
 /// Weight normalization: the length of each slice is a parameter of its own.
 ///
@@ -95,10 +97,20 @@ impl WeightNormLink {
     }
 }
 
+/// As [`Normed`] on any device.
+pub(super) fn normed_by_tensors<const D: usize>(
+    dim: Option<usize>,
+    g: Tensor<D>,
+    v: Tensor<D>,
+) -> Tensor<D> {
+    v.clone() * (g / norm(v, dim))
+}
+
 impl<const D: usize> Parametrization<D> for WeightNormLink {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        let (g, v) = (originals[0].clone(), originals[1].clone());
-        v.clone() * (g / norm(v, self.dim))
+        let [g, v] = originals else { unreachable!("registered with a length and a direction") };
+        binary(g, v, Normed(self.dim))
+            .unwrap_or_else(|| normed_by_tensors(self.dim, g.clone(), v.clone()))
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {

@@ -9,7 +9,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfi
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use espalier::state::StateDict;
-use espalier::{AnyTensor, ParameterTree, Parametrized};
+use espalier::{AnyTensor, ParamInfo, ParameterTree, Parametrized};
 use espalier_checkpoint::{Checkpoint, NamedTensor};
 use serde_json::Value;
 
@@ -352,6 +352,57 @@ pub(crate) fn put<const D: usize, M: Module>(module: M, path: &str, value: Tenso
     let module = module.map(&mut put);
     assert!(put.done, "nothing is stored at `{path}`");
     module
+}
+
+/// The numbers stored at `path`, of any rank.
+#[track_caller]
+pub(crate) fn stored_values<M: Module>(module: &M, path: &str) -> Vec<f64> {
+    let mut read = Read { names: Names::default(), path, found: None };
+    module.visit(&mut read);
+    match read.found {
+        Some(tensor) => tensor.to_data().iter::<f64>().collect(),
+        None => panic!("nothing is stored at `{path}`"),
+    }
+}
+
+struct PutValues<'a> {
+    names: Names,
+    path: &'a str,
+    values: &'a [f64],
+}
+
+impl ModuleMapper for PutValues<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.names.0.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.names.0.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.names.path() != self.path {
+            return param;
+        }
+        let trained = param.is_require_grad();
+        param
+            .map(|old| tensor::<D>(self.values, &old.dims(), old.dtype()).set_require_grad(trained))
+    }
+}
+
+/// The module with these numbers stored at `path`, whatever its rank.
+pub(crate) fn put_values<M: Module>(module: M, path: &str, values: &[f64]) -> M {
+    module.map(&mut PutValues { names: Names::default(), path, values })
+}
+
+/// The numbers of the gradient of a parameter of any rank.
+#[track_caller]
+pub(crate) fn gradient_values(grads: &GradientsParams, info: &ParamInfo) -> Vec<f64> {
+    let found = match info.shape.len() {
+        1 => grads.get::<1>(info.id).map(values),
+        2 => grads.get::<2>(info.id).map(values),
+        3 => grads.get::<3>(info.id).map(values),
+        _ => grads.get::<4>(info.id).map(values),
+    };
+    found.unwrap_or_else(|| panic!("no gradient for {}", info.path))
 }
 
 /// The gradient of the parameter at `path`.

@@ -1,0 +1,12 @@
+//! Rules as operations on the host's slices, by the kernels.
+
+mod spectral_norm;
+mod triangle;
+mod weight_norm;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use spectral_norm::{Iterated, Normalized, Vectors};
+pub(super) use triangle::{Skewed, Symmetrized};
+pub(super) use weight_norm::Normed;

@@ -1,0 +1,59 @@
+//! Orthonormal columns.
+
+use espalier_kernels::{
+    Frame, OrthogonalMap, OrthogonalTape, Real, orthogonal, orthogonal_backward,
+};
+
+use crate::host::{Computed, Constant, Operation, Slice};
+
+/// `base @ Q` for a stack of tall matrices, or of wide ones that are their transposes.
+#[derive(Debug)]
+pub(in crate::parametrize) struct Orthonormal {
+    map: OrthogonalMap,
+    base: Option<Constant>,
+    /// Whether each matrix is stored as its transpose.
+    transposed: bool,
+}
+
+impl Orthonormal {
+    pub(in crate::parametrize) fn new(
+        map: OrthogonalMap,
+        base: Option<Constant>,
+        transposed: bool,
+    ) -> Self {
+        Self { map, base, transposed }
+    }
+
+    fn frame(&self, shape: &[usize]) -> Frame {
+        let (stack, sides) = shape.split_at(shape.len().saturating_sub(2));
+        let (first, second) = (sides[0], sides[1]);
+        let (rows, columns) = if self.transposed { (second, first) } else { (first, second) };
+        Frame { batch: stack.iter().product(), rows, columns, transposed: self.transposed }
+    }
+}
+
+impl Operation<1> for Orthonormal {
+    type Saved<T: Real> = OrthogonalTape<T>;
+
+    fn forward<T: Real>(
+        &self,
+        [x]: [Slice<'_, T>; 1],
+        keep: bool,
+    ) -> Computed<T, OrthogonalTape<T>> {
+        let base = self.base.as_ref().map(Constant::values);
+        match orthogonal(self.map, &self.frame(x.shape), x.values, base, keep) {
+            Ok((values, saved)) => Computed { values, shape: x.shape.to_vec(), saved },
+            Err(error) => unreachable!("registered for this shape: {error}"),
+        }
+    }
+
+    fn backward<T: Real>(
+        &self,
+        [x]: [Slice<'_, T>; 1],
+        tape: &OrthogonalTape<T>,
+        gradient: &[T],
+    ) -> [Vec<T>; 1] {
+        let base = self.base.as_ref().map(Constant::values);
+        [orthogonal_backward(tape, x.values, base, gradient)]
+    }
+}
