@@ -8,7 +8,9 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Distribution, Tensor};
 use espalier::Parametrized;
 use espalier::optim::AdamW;
-use espalier::parametrize::{Orthogonal, Rule, Symmetric, WeightNorm};
+use espalier::parametrize::{
+    LowRank, Orthogonal, PositiveDefinite, Rule, SpectralNorm, Symmetric, WeightNorm,
+};
 use espalier_bench::{Case, Contest, Row, Table, framed, plain, timed, wanted};
 
 #[global_allocator]
@@ -17,12 +19,21 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Sizes and targets against the peer's.
 type Sizes = &'static [(usize, Option<f64>)];
 
-const HALF: Option<f64> = Some(1.0 / 2.0);
 const EVEN: Option<f64> = Some(1.0);
+const HALF: Option<f64> = Some(1.0 / 2.0);
+const FIFTH: Option<f64> = Some(1.0 / 5.0);
+const EIGHTH: Option<f64> = Some(1.0 / 8.0);
+const TENTH: Option<f64> = Some(1.0 / 10.0);
+const FIFTEENTH: Option<f64> = Some(1.0 / 15.0);
 
+const EXPONENTIAL: Sizes = &[(64, None), (256, FIFTH), (512, FIFTH), (1024, FIFTH)];
+const HOUSEHOLDER: Sizes = &[(64, None), (256, EIGHTH), (512, FIFTEENTH), (1024, FIFTEENTH)];
 const CAYLEY: Sizes = &[(64, HALF), (256, HALF), (512, HALF), (1024, HALF)];
-const WEIGHT_NORM: Sizes = &[(64, EVEN), (256, EVEN), (512, EVEN), (1024, EVEN)];
+/// For weight and spectral norm.
+const NORM: Sizes = &[(64, EVEN), (256, EVEN), (512, EVEN), (1024, EVEN)];
 const SYMMETRIC: Sizes = &[(256, HALF), (1024, HALF)];
+const POSITIVE_DEFINITE: Sizes = &[(64, None), (256, FIFTH), (512, FIFTH)];
+const LOW_RANK: Sizes = &[(64, TENTH), (256, TENTH), (512, TENTH)];
 
 /// Numbers of standard deviation `1/sqrt(n)` in everything that is trained: away from the point
 /// where registering starts.
@@ -123,9 +134,14 @@ fn main() {
     let contest = Contest::start();
     let mut table = Table::default();
     let (c, t) = (&contest, &mut table);
+    weights(c, t, "matrix exponential", EXPONENTIAL, &Orthogonal::exp());
+    weights(c, t, "householder", HOUSEHOLDER, &Orthogonal::householder());
     weights(c, t, "cayley", CAYLEY, &Orthogonal::cayley());
-    weights(c, t, "weight norm", WEIGHT_NORM, &WeightNorm::dim(0));
+    weights(c, t, "weight norm", NORM, &WeightNorm::dim(0));
+    weights(c, t, "spectral norm", NORM, &SpectralNorm::new());
     weights(c, t, "symmetric", SYMMETRIC, &Symmetric::new());
+    weights(c, t, "positive definite", POSITIVE_DEFINITE, &PositiveDefinite::new());
+    weights(c, t, "low rank", LOW_RANK, &LowRank::new(8));
     if wanted("step") {
         steps(c, t);
     }
