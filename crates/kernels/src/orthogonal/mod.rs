@@ -145,13 +145,14 @@ pub fn orthogonal<T: Real>(
         keep.then_some(steps)
     };
     let size = frame.size().max(1);
-    let steps: Option<Vec<_>> = if frame.spread() {
+    // Not into an option yet: that would stop at the first matrix without a tape.
+    let steps: Vec<_> = if frame.spread() {
         value.par_chunks_exact_mut(size).enumerate().map(one).collect()
     } else {
         value.chunks_exact_mut(size).enumerate().map(one).collect()
     };
-    let tape = steps.filter(|_| keep).map(|steps| OrthogonalTape { frame: *frame, steps });
-    Ok((value, tape))
+    let steps = steps.into_iter().flatten().collect();
+    Ok((value, keep.then_some(OrthogonalTape { frame: *frame, steps })))
 }
 
 /// The gradient of `x` for that of the value that [`orthogonal`] gave with `x` and `base`.
