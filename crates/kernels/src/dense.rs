@@ -64,6 +64,10 @@ fn view<T: Real>(rows: usize, columns: usize, values: &[T]) -> Result<MatRef<'_,
 /// [`DenseError::Length`] if the slice is not `n * n` long, [`DenseError::Singular`] if the result
 /// is not finite.
 pub fn inverse<T: Real>(n: usize, values: &[T]) -> Result<Vec<T>, DenseError> {
+    T::inverse(n, values)
+}
+
+pub(crate) fn inverse_of<T: Real>(n: usize, values: &[T]) -> Result<Vec<T>, DenseError> {
     let matrix = view(n, n, values)?;
     let inverted = matrix.partial_piv_lu().inverse();
     let mut out = Vec::with_capacity(values.len());
@@ -94,6 +98,14 @@ pub fn inverse<T: Real>(n: usize, values: &[T]) -> Result<Vec<T>, DenseError> {
 /// [`DenseError::Length`] for a slice of another length, [`DenseError::Wide`] for more columns than
 /// rows, [`DenseError::Singular`] if a value is not finite.
 pub fn orthonormal_columns<T: Real>(
+    rows: usize,
+    columns: usize,
+    values: &[T],
+) -> Result<Vec<T>, DenseError> {
+    T::orthonormal_columns(rows, columns, values)
+}
+
+pub(crate) fn orthonormal_columns_of<T: Real>(
     rows: usize,
     columns: usize,
     values: &[T],
@@ -153,6 +165,14 @@ pub fn householder_reflectors<T: Real>(
     columns: usize,
     values: &[T],
 ) -> Result<Vec<T>, DenseError> {
+    T::householder_reflectors(rows, columns, values)
+}
+
+pub(crate) fn householder_reflectors_of<T: Real>(
+    rows: usize,
+    columns: usize,
+    values: &[T],
+) -> Result<Vec<T>, DenseError> {
     let matrix = view(rows, columns, values)?;
     if rows < columns {
         return Err(DenseError::Wide { rows, columns });
@@ -197,7 +217,11 @@ pub fn householder_reflectors<T: Real>(
 ///
 /// [`DenseError::Length`] for a slice of another length, [`DenseError::Decomposition`] if a value
 /// is not finite.
-pub fn svd<T: Real>(
+pub fn svd<T: Real>(rows: usize, columns: usize, values: &[T]) -> Result<[Vec<T>; 3], DenseError> {
+    T::svd(rows, columns, values)
+}
+
+pub(crate) fn svd_of<T: Real>(
     rows: usize,
     columns: usize,
     values: &[T],
@@ -229,6 +253,10 @@ pub fn svd<T: Real>(
 /// [`DenseError::Length`] if the slice is not `n * n` long, [`DenseError::Decomposition`] if a
 /// value is not finite.
 pub fn eigh<T: Real>(n: usize, values: &[T]) -> Result<[Vec<T>; 2], DenseError> {
+    T::eigh(n, values)
+}
+
+pub(crate) fn eigh_of<T: Real>(n: usize, values: &[T]) -> Result<[Vec<T>; 2], DenseError> {
     let matrix = view(n, n, values)?;
     all_finite(&[values], n, n)?;
     let Ok(factors) = matrix.self_adjoint_eigen(Side::Lower) else {

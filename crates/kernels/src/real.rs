@@ -1,5 +1,7 @@
 //! The two float types that kernels compute in.
 
+use crate::instances::Instances;
+
 /// A float type that kernels compute in: `f32` or `f64`.
 ///
 /// ```
@@ -8,7 +10,14 @@
 /// assert!(f64::INFINITY.magnitude_key() < f64::NAN.magnitude_key());
 /// ```
 pub trait Real:
-    faer::traits::RealField + std::ops::Neg<Output = Self> + Copy + PartialOrd + Send + Sync + 'static
+    Instances
+    + faer::traits::RealField
+    + std::ops::Neg<Output = Self>
+    + Copy
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
 {
     /// Zero.
     const ZERO: Self;

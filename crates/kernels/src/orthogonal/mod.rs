@@ -124,6 +124,16 @@ pub fn orthogonal<T: Real>(
     base: Option<&[T]>,
     keep: bool,
 ) -> Result<(Vec<T>, Option<OrthogonalTape<T>>), DenseError> {
+    T::orthogonal(map, frame, x, base, keep)
+}
+
+pub(crate) fn value<T: Real>(
+    map: OrthogonalMap,
+    frame: &Frame,
+    x: &[T],
+    base: Option<&[T]>,
+    keep: bool,
+) -> Result<(Vec<T>, Option<OrthogonalTape<T>>), DenseError> {
     frame.check(x, frame.columns)?;
     if let Some(base) = base {
         frame.check(base, frame.rows)?;
@@ -176,6 +186,15 @@ pub fn orthogonal<T: Real>(
 ///
 /// If a slice has another length than those [`orthogonal`] was given.
 pub fn orthogonal_backward<T: Real>(
+    tape: &OrthogonalTape<T>,
+    x: &[T],
+    base: Option<&[T]>,
+    grad: &[T],
+) -> Vec<T> {
+    T::orthogonal_backward(tape, x, base, grad)
+}
+
+pub(crate) fn gradient<T: Real>(
     tape: &OrthogonalTape<T>,
     x: &[T],
     base: Option<&[T]>,
