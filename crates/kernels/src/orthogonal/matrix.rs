@@ -32,8 +32,11 @@ impl<T: Real> Matrix<T> {
     pub(super) fn zeros(rows: usize, columns: usize) -> Self {
         // Rows a multiple of half a page apart evict one another when a product reads columns.
         let bytes = columns * size_of::<T>();
-        let stride =
-            if columns > 0 && bytes % 1024 == 0 { columns + 64 / size_of::<T>() } else { columns };
+        let stride = if columns > 0 && bytes.is_multiple_of(1024) {
+            columns + 64 / size_of::<T>()
+        } else {
+            columns
+        };
         Self { values: vec![T::ZERO; rows * stride], rows, columns, stride }
     }
 
@@ -216,7 +219,7 @@ impl<T: Real> Matrix<T> {
                 },
             );
             // Not `max`, which would drop a NaN.
-            if !(sum <= greatest) {
+            if sum > greatest || sum.is_nan() {
                 greatest = sum;
             }
             squares += square;

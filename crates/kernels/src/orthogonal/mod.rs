@@ -102,7 +102,7 @@ enum Steps<T> {
 /// The maps are those of PyTorch's `torch.nn.utils.parametrizations.orthogonal` (Lezcano-Casado,
 /// "Trivializations for gradient-based optimization on manifolds", 2019). The exponential is one of
 /// Taylor's polynomials (Bader, Blanes, Casas, 2019); where the matrix has far more rows than columns
-/// it is reduced to one of twice its columns. None of the maps builds more than products.
+/// it is reduced to one of twice its columns.
 ///
 /// ```
 /// use espalier_kernels::{Frame, OrthogonalMap, orthogonal};

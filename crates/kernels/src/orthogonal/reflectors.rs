@@ -77,12 +77,12 @@ fn update<T: Real>(a: &mut Matrix<T>, mut v: Matrix<T>, scales: &[T], end: usize
     product(gram.view_mut(), Accum::Replace, 1.0, v.transpose(), v.view());
     // T by columns: a reflection that is the identity has scale zero, so there is no inverse to take.
     let mut t = Matrix::<T>::zeros(width, width);
-    for j in 0..width {
+    for (j, &scale) in scales.iter().enumerate() {
         for i in 0..j {
             let sum = (i..j).fold(T::ZERO, |sum, p| sum + t.row(i)[p] * gram.row(p)[j]);
-            t.row_mut(i)[j] = -scales[j] * sum;
+            t.row_mut(i)[j] = -scale * sum;
         }
-        t.row_mut(j)[j] = scales[j];
+        t.row_mut(j)[j] = scale;
     }
     let mut sums = Matrix::zeros(width, k - end);
     let rows = n - v.rows()..n;

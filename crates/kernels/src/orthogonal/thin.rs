@@ -1,6 +1,6 @@
 //! The exponential of a skew matrix of low rank.
 //!
-//! For a tall `X`, lower trapezoidal, with top `X1` and `A = X E^T - E X^T`, `E` the first columns of
+//! For a tall `X`, strictly lower, with top `X1` and `A = X E^T - E X^T`, `E` the first columns of
 //! the identity: `A [E, X/a] = [E, X/a] H` with `H = [[-X1^T, -X^T X / a], [a I, X1]]`, a matrix of
 //! twice `X`'s columns. So `exp(A) E` is `[E, X/a]` times the first columns of `exp(H)`. `a` balances
 //! the blocks of `H`; the value does not depend on it.
@@ -25,10 +25,10 @@ pub(super) fn pays(n: usize, k: usize) -> bool {
     5 * k <= 2 * n
 }
 
-/// Zeros above the diagonal.
+/// Zeros on the diagonal, which cancels out in `A`, and above it.
 fn lower<T: Real>(x: &mut Matrix<T>) {
     for i in 0..x.rows().min(x.columns()) {
-        x.row_mut(i)[i + 1..].fill(T::ZERO);
+        x.row_mut(i)[i..].fill(T::ZERO);
     }
 }
 
