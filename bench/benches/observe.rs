@@ -3,30 +3,13 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig, Relu};
-use burn::tensor::{Device, Distribution, Tensor};
 use espalier::Parametrized;
 use espalier::observe::{Jsonl, TensorBoard, Watch};
 use espalier::optim::{AdamW, Groups};
-use espalier_bench::{Row, Table, turns};
+use espalier_bench::{Case, Row, Table, turns};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-#[derive(Module, Debug)]
-struct Net {
-    layers: Vec<Linear>,
-    relu: Relu,
-}
-
-impl Net {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let mut layers = self.layers.iter();
-        let first = layers.next().map_or(x.clone(), |layer| layer.forward(x));
-        layers.fold(first, |x, layer| layer.forward(self.relu.forward(x)))
-    }
-}
 
 const WIDTHS: [usize; 4] = [784, 512, 512, 10];
 const BATCH: usize = 128;
@@ -35,11 +18,8 @@ const INTERVAL: usize = 200;
 
 /// A training that is watched every `every` steps; 0: not at all.
 fn training(every: usize) -> impl FnMut(usize) -> f64 {
-    let device = Device::flex().autodiff();
-    let layers = WIDTHS.windows(2).map(|w| LinearConfig::new(w[0], w[1]).init(&device)).collect();
-    let x = Tensor::<2>::random([BATCH, WIDTHS[0]], Distribution::Default, &device);
-    let y = Tensor::<2>::random([BATCH, WIDTHS[3]], Distribution::Default, &device);
-    let net = Parametrized::new(Net { layers, relu: Relu::new() });
+    let Case { net, x, y } = Case::new(&WIDTHS, BATCH);
+    let net = Parametrized::new(net);
     let mut optim = Groups::new(AdamW::new()).build(&net).unwrap_or_else(|_| unreachable!());
     let mut net = Some(net);
     let dir = std::env::temp_dir().join(format!("espalier-bench-{}", std::process::id()));
@@ -53,8 +33,7 @@ fn training(every: usize) -> impl FnMut(usize) -> f64 {
             let model = net.take().unwrap_or_else(|| unreachable!());
             let grads = {
                 let step = model.effective();
-                let loss = (step.forward(x.clone()) - y.clone()).square().mean();
-                model.grads(loss.backward()).unwrap_or_else(|_| unreachable!())
+                model.grads(step.loss(&x, &y).backward()).unwrap_or_else(|_| unreachable!())
             };
             watch.before(step, &model, &grads).unwrap_or_else(|error| panic!("{error}"));
             let model = optim.step(model, grads);

@@ -3,18 +3,22 @@
 Reads lines `CASE ITERATIONS`, runs the case that often and prints the seconds of one iteration.
 """
 
+import importlib.metadata
 import sys
 import time
 
 import torch
 
+import weights
+
 torch.manual_seed(0)
 
 
-def step(widths, batch, fused, activation=torch.nn.ReLU):
+def step(widths, batch, fused, weight_norm=False, activation=torch.nn.ReLU):
     layers = []
     for i, (a, b) in enumerate(zip(widths, widths[1:])):
-        layers.append(torch.nn.Linear(a, b))
+        layer = torch.nn.Linear(a, b)
+        layers.append(torch.nn.utils.parametrizations.weight_norm(layer) if weight_norm else layer)
         if i + 2 < len(widths):
             layers.append(activation())
     net = torch.nn.Sequential(*layers)
@@ -67,13 +71,24 @@ made = {}
 
 def case(name):
     kind, which, mode = name.split("/")
+    if kind == "weight":
+        return weights.weight(which, int(mode))
+    modes = mode.split("+")
     if kind == "step":
         widths, batch = NETS[which]
-        return step(widths, batch, mode == "fused")
-    return optimizer(which, BIG, mode == "fused")
+        return step(widths, batch, "fused" in modes, "weight_norm" in modes)
+    return optimizer(which, BIG, "fused" in modes)
 
 
-print("PyTorch", torch.__version__.split("+")[0], flush=True)
+def versions():
+    yield "PyTorch " + torch.__version__.split("+")[0]
+    try:
+        yield "geotorch " + importlib.metadata.version("geotorch")
+    except importlib.metadata.PackageNotFoundError:
+        pass
+
+
+print(", ".join(versions()), flush=True)
 for line in sys.stdin:
     name, iterations = line.split()
     if name not in made:

@@ -3,10 +3,14 @@
 //! Machines are noisy: what is reported is the ratio of medians of turns that were taken one after
 //! the other in one process tree.
 
+mod contest;
+mod net;
 mod peer;
 mod table;
 mod turns;
 
+pub use contest::{Contest, wanted};
+pub use net::{Case, Net, framed, plain, replace, timed};
 pub use peer::Peer;
 pub use table::{Row, Table};
 pub use turns::{Timed, median, turns};

@@ -187,7 +187,7 @@ pub fn householder_reflectors<T: Real>(
 ///
 /// ```
 /// use espalier_kernels::svd;
-/// let (u, s, v) = svd(2, 2, &[0.0f64, 2.0, 3.0, 0.0])?;
+/// let [u, s, v] = svd(2, 2, &[0.0f64, 2.0, 3.0, 0.0])?;
 /// assert!((s[0] - 3.0).abs() < 1e-12 && (s[1] - 2.0).abs() < 1e-12);
 /// assert!((u[2] * v[0] - 1.0).abs() < 1e-12); // the same sign
 /// # Ok::<(), espalier_kernels::DenseError>(())
@@ -197,11 +197,7 @@ pub fn householder_reflectors<T: Real>(
 ///
 /// [`DenseError::Length`] for a slice of another length, [`DenseError::Decomposition`] if a value
 /// is not finite.
-pub fn svd<T: Real>(
-    rows: usize,
-    columns: usize,
-    values: &[T],
-) -> Result<(Vec<T>, Vec<T>, Vec<T>), DenseError> {
+pub fn svd<T: Real>(rows: usize, columns: usize, values: &[T]) -> Result<[Vec<T>; 3], DenseError> {
     let matrix = view(rows, columns, values)?;
     all_finite(&[values], rows, columns)?;
     let Ok(factors) = matrix.thin_svd() else {
@@ -210,7 +206,7 @@ pub fn svd<T: Real>(
     let s: Vec<T> = factors.S().column_vector().iter().copied().collect();
     let (u, v) = (row_major(factors.U()), row_major(factors.V()));
     all_finite(&[&u, &s, &v], rows, columns)?;
-    Ok((u, s, v))
+    Ok([u, s, v])
 }
 
 /// The eigenvalues, in ascending order, of a symmetric `n x n` matrix, of which the lower triangle
@@ -218,7 +214,7 @@ pub fn svd<T: Real>(
 ///
 /// ```
 /// use espalier_kernels::eigh;
-/// let (values, vectors) = eigh(2, &[2.0f64, 1.0, 1.0, 2.0])?;
+/// let [values, vectors] = eigh(2, &[2.0f64, 1.0, 1.0, 2.0])?;
 /// assert!((values[0] - 1.0).abs() < 1e-12 && (values[1] - 3.0).abs() < 1e-12);
 /// assert!((vectors[1] - vectors[3]).abs() < 1e-12); // (1, 1), normalized
 /// # Ok::<(), espalier_kernels::DenseError>(())
@@ -228,7 +224,7 @@ pub fn svd<T: Real>(
 ///
 /// [`DenseError::Length`] if the slice is not `n * n` long, [`DenseError::Decomposition`] if a
 /// value is not finite.
-pub fn eigh<T: Real>(n: usize, values: &[T]) -> Result<(Vec<T>, Vec<T>), DenseError> {
+pub fn eigh<T: Real>(n: usize, values: &[T]) -> Result<[Vec<T>; 2], DenseError> {
     let matrix = view(n, n, values)?;
     all_finite(&[values], n, n)?;
     let Ok(factors) = matrix.self_adjoint_eigen(Side::Lower) else {
@@ -237,7 +233,7 @@ pub fn eigh<T: Real>(n: usize, values: &[T]) -> Result<(Vec<T>, Vec<T>), DenseEr
     let eigenvalues: Vec<T> = factors.S().column_vector().iter().copied().collect();
     let vectors = row_major(factors.U());
     all_finite(&[&eigenvalues, &vectors], n, n)?;
-    Ok((eigenvalues, vectors))
+    Ok([eigenvalues, vectors])
 }
 
 #[cfg(test)]
@@ -338,7 +334,7 @@ mod tests {
     fn decompositions_multiply_to_the_matrix() {
         for (rows, columns) in [(1, 1), (5, 5), (9, 4), (4, 9)] {
             let a = pseudo_random(rows * columns);
-            let (mut u, s, v) = svd(rows, columns, &a).unwrap();
+            let [mut u, s, v] = svd(rows, columns, &a).unwrap();
             assert!(s.is_sorted_by(|a, b| a >= b) && s.iter().all(|s| *s >= 0.0));
             u.iter_mut().enumerate().for_each(|(i, u)| *u *= s[i % s.len()]);
             assert_near(&product(&u, &transposed(&v, s.len()), s.len(), columns), &a);
@@ -346,7 +342,7 @@ mod tests {
         for n in [1, 2, 7] {
             let a = pseudo_random(n * n);
             let a = product(&a, &transposed(&a, n), n, n);
-            let (values, vectors) = eigh(n, &a).unwrap();
+            let [values, vectors] = eigh(n, &a).unwrap();
             assert!(values.is_sorted());
             let mut scaled = vectors.clone();
             scaled.iter_mut().enumerate().for_each(|(i, q)| *q *= values[i % n]);

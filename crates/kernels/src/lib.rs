@@ -5,6 +5,7 @@
 
 mod dense;
 mod optim;
+mod orthogonal;
 mod pieces;
 mod real;
 mod rescale;
@@ -18,6 +19,9 @@ mod weight_norm;
 
 pub use dense::{DenseError, eigh, householder_reflectors, inverse, orthonormal_columns, svd};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
+pub use orthogonal::{
+    Frame, OrthogonalMap, OrthogonalTape, orthogonal, orthogonal_backward, reflectors,
+};
 pub use real::Real;
 pub use rescale::rescale;
 pub use select::{count_to_prune, prune_smallest};

@@ -17,7 +17,7 @@ pub struct Spectral {
     pub transposed: bool,
 }
 
-/// A matrix as it is stored, and vectors for its rows (left) and columns (right).
+/// A matrix as it is stored. Vectors for its rows are called left, those for its columns right.
 struct Stored<'a, T> {
     width: usize,
     values: &'a [T],
@@ -43,7 +43,7 @@ impl<T: Real> Stored<'_, T> {
         vec![0.0; self.pieces().len() * self.width]
     }
 
-    /// The product with a vector from the right: a sum along each row.
+    /// The product with a vector: a sum along each row.
     fn times(&self, right: &[T]) -> Vec<f64> {
         let mut out = vec![0.0; self.values.len() / self.width];
         let tasks = self.pieces().zip(out.chunks_mut(rows_in_piece(self.width)));
@@ -60,8 +60,8 @@ impl<T: Real> Stored<'_, T> {
         out
     }
 
-    /// The product with a vector from the left: a sum along each column.
-    fn from_left(&self, left: &[T]) -> Vec<f64> {
+    /// The product of the transpose with a vector: a sum along each column.
+    fn transposed_times(&self, left: &[T]) -> Vec<f64> {
         let mut parts = self.parts();
         let left = left.chunks(rows_in_piece(self.width));
         let tasks = self.pieces().zip(left).zip(parts.chunks_mut(self.width));
@@ -154,13 +154,13 @@ pub fn power_iteration<T: Real>(
     }
     let stored = matrix.stored(w);
     if n == 0 {
-        let wv = if matrix.transposed { stored.from_left(v) } else { stored.times(v) };
+        let wv = if matrix.transposed { stored.transposed_times(v) } else { stored.times(v) };
         return T::of(wide_dot(&wv, u));
     }
     let mut sigma = 0.0;
     for _ in 0..n {
         let back = if matrix.transposed {
-            normalize(&stored.from_left(v), eps, u);
+            normalize(&stored.transposed_times(v), eps, u);
             stored.times(u)
         } else {
             there_and_back(&stored, u, v, eps)
@@ -183,7 +183,7 @@ fn there_and_back<T: Real>(stored: &Stored<'_, T>, u: &mut [T], v: &[T], eps: f6
         back
     } else {
         // Its square may not fit single precision: once more with `u` normalized.
-        stored.from_left(u)
+        stored.transposed_times(u)
     }
 }
 

@@ -32,6 +32,17 @@ pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
             sums[lane] += short[lane].wide();
         }
     }
+    let (a_lines, a_rest) = a_rest.as_chunks::<LANES>();
+    let (b_lines, b_rest) = b_rest.as_chunks::<LANES>();
+    let mut short = [T::ZERO; LANES];
+    for (a, b) in a_lines.iter().zip(b_lines) {
+        for lane in 0..LANES {
+            short[lane] += a[lane] * b[lane];
+        }
+    }
+    for lane in 0..LANES {
+        sums[lane] += short[lane].wide();
+    }
     let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a.wide() * b.wide()).sum();
     sums.iter().sum::<f64>() + rest
 }
@@ -49,55 +60,66 @@ pub(crate) fn long_dot<T: Real>(a: &[T], b: &[T]) -> f64 {
     parts.iter().sum()
 }
 
-/// Adds to every column's sum what `term` makes of the rows in it: `sums[j] += sum_i term(i, j)`,
-/// called with the row and the column and a number of columns to take together.
-macro_rules! by_column {
-    ($width:expr, $rows:expr, $sums:expr, |$row:ident, $columns:ident| $term:expr) => {{
-        let (width, rows) = ($width, $rows);
-        for first in (0..rows).step_by(SHORT) {
-            let last = (first + SHORT).min(rows);
-            let (blocks, rest) = $sums.as_chunks_mut::<LANES>();
-            for (block, sums) in blocks.iter_mut().enumerate() {
-                let mut short = [T::ZERO; LANES];
-                for $row in first..last {
-                    let $columns = $row * width + block * LANES..$row * width + (block + 1) * LANES;
-                    let term = $term;
-                    for (short, term) in short.iter_mut().zip(term) {
-                        *short += term;
-                    }
-                }
-                for lane in 0..LANES {
-                    sums[lane] += short[lane].wide();
-                }
+/// Columns summed together: what is added up stays in the nearest cache.
+const COLUMNS: usize = 512;
+
+/// Adds `sum_i term(i, columns)` to the sums of the columns, for `rows` rows of `sums.len()`.
+///
+/// `term` adds the terms of a row, for some columns, to as many sums.
+#[inline(always)]
+fn by_column<T: Real>(
+    rows: usize,
+    sums: &mut [f64],
+    term: impl Fn(usize, std::ops::Range<usize>, &mut [T]),
+) {
+    for first in (0..rows).step_by(SHORT) {
+        let last = (first + SHORT).min(rows);
+        for (block, sums) in sums.chunks_mut(COLUMNS).enumerate() {
+            let mut short = [T::ZERO; COLUMNS];
+            let short = &mut short[..sums.len()];
+            let start = block * COLUMNS;
+            for row in first..last {
+                term(row, start..start + sums.len(), short);
             }
-            let start = width - rest.len();
-            for $row in first..last {
-                let $columns = $row * width + start..($row + 1) * width;
-                for (sum, term) in rest.iter_mut().zip($term) {
-                    *sum += term.wide();
-                }
+            for (sum, short) in sums.iter_mut().zip(short) {
+                *sum += short.wide();
             }
         }
-    }};
+    }
 }
 
 /// `sums_j += sum_i a_ij b_ij` over rows of `sums.len()` elements.
 #[inline(always)]
 pub(crate) fn add_products<T: Real>(a: &[T], b: &[T], sums: &mut [f64]) {
     let width = sums.len();
-    by_column!(width, a.len() / width, sums, |row, columns| {
-        a[columns.clone()].iter().zip(&b[columns]).map(|(a, b)| *a * *b)
-    });
+    by_column(
+        a.len() / width,
+        sums,
+        #[inline(always)]
+        |row, columns, short: &mut [T]| {
+            let at = row * width + columns.start..row * width + columns.end;
+            for (short, (a, b)) in short.iter_mut().zip(a[at.clone()].iter().zip(&b[at])) {
+                *short += *a * *b;
+            }
+        },
+    );
 }
 
 /// `sums_j += sum_i scale_i a_ij` over rows of `sums.len()` elements.
 #[inline(always)]
 pub(crate) fn add_rows<T: Real>(scale: &[T], a: &[T], sums: &mut [f64]) {
     let width = sums.len();
-    by_column!(width, scale.len(), sums, |row, columns| {
-        let scale = scale[row];
-        a[columns].iter().map(move |a| scale * *a)
-    });
+    by_column(
+        scale.len(),
+        sums,
+        #[inline(always)]
+        |row, columns, short: &mut [T]| {
+            let (scale, at) = (scale[row], row * width + columns.start..row * width + columns.end);
+            for (short, a) in short.iter_mut().zip(&a[at]) {
+                *short += scale * *a;
+            }
+        },
+    );
 }
 
 /// The sum of parts of `width` sums each, in their order.

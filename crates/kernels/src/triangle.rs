@@ -8,9 +8,7 @@ use crate::Real;
 use crate::pieces::{PIECE, each};
 
 /// Side of a tile.
-const TILE: usize = 32;
-/// Side of the blocks that a tile is turned in: a register of `f32`.
-const BLOCK: usize = 8;
+const TILE: usize = 64;
 
 type Tile<T> = [[T; TILE]; TILE];
 
@@ -123,47 +121,56 @@ fn strips<T: Real>(
 }
 
 impl<T: Real> Strip<'_, T> {
+    /// The row after the last.
     fn last(&self) -> usize {
         self.first + self.rows.len() / self.n
     }
 
-    /// Columns of this strip, beside the tile on the diagonal, on one side of it.
+    /// Rows: the index in the matrix, the row, the one it is made from.
     #[inline(always)]
-    fn side(&self, lower: bool) -> std::ops::Range<usize> {
-        if lower { 0..self.first } else { self.last()..self.n }
+    fn rows(&mut self) -> impl Iterator<Item = (usize, &mut [T], &[T])> {
+        let from = self.from[self.first * self.n..].chunks_exact(self.n);
+        let rows = self.rows.chunks_exact_mut(self.n).zip(from).enumerate();
+        rows.map(|(index, (to, from))| (self.first + index, to, from))
     }
 
-    /// Does `work` on parts of rows on one side of the diagonal: elements, and their mirror images.
+    /// What is mirrored to the columns `start..end` of this strip.
     #[inline(always)]
-    fn with_mirror_image(&mut self, lower: bool, work: impl Fn(&mut [T], &[T], &[T])) {
-        let (n, first, last) = (self.n, self.first, self.last());
-        let mut image = [[T::ZERO; TILE]; TILE];
-        let side = self.side(lower);
-        for start in side.clone().step_by(TILE) {
-            let end = (start + TILE).min(side.end);
-            for (row, image) in (start..end).zip(&mut image) {
-                let from = &self.from[row * n + first..row * n + last];
-                match from.first_chunk() {
-                    Some(whole) => *image = *whole,
-                    None => image[..from.len()].copy_from_slice(from),
-                }
-            }
-            let image = turned(&image);
-            for (index, image) in image[..last - first].iter().enumerate() {
-                let columns = index * n + start..index * n + end;
-                let from = &self.from[first * n..][columns.clone()];
-                work(&mut self.rows[columns], from, &image[..end - start]);
+    fn image(&self, start: usize, end: usize) -> Tile<T> {
+        let (first, last) = (self.first, self.last());
+        let mut tile = [[T::ZERO; TILE]; TILE];
+        let rows = self.from[start * self.n..end * self.n].chunks_exact(self.n);
+        for (tile, row) in tile.iter_mut().zip(rows) {
+            // A constant length is copied in registers.
+            match row[first..last].first_chunk() {
+                Some(whole) => *tile = *whole,
+                None => tile[..last - first].copy_from_slice(&row[first..last]),
             }
         }
+        turned(&tile)
     }
 
-    /// Does `work` on the tile on the diagonal: row, column, element, own, mirror image.
+    /// Does `work` on all elements on one side of the diagonal, in runs: the elements to be made,
+    /// what stands there, what stands at the mirrored place.
     #[inline(always)]
-    fn on_diagonal(&mut self, work: impl Fn(usize, usize, T, T) -> T) {
-        for i in self.first..self.last() {
-            for j in self.first..self.last() {
-                let (own, image) = (self.from[i * self.n + j], self.from[j * self.n + i]);
-                self.rows[(i - self.first) * self.n + j] = work(i, j, own, image);
+    fn with_image(&mut self, lower: bool, work: impl Fn(&mut [T], &[T], &[T])) {
+        let (n, first, last) = (self.n, self.first, self.last());
+        let image = self.image(first, last);
+        for ((i, to, from), image) in self.rows().zip(&image) {
+            let side = if lower { first..i } else { i + 1..last };
+            let image = &image[side.start - first..side.end - first];
+            work(&mut to[side.clone()], &from[side], image);
+        }
+        let side = if lower { 0..first } else { last..n };
+        for start in side.clone().step_by(TILE) {
+            let end = (start + TILE).min(side.end);
+            let image = self.image(start, end);
+            for ((_, to, from), image) in self.rows().zip(&image) {
+                let (to, from) = (&mut to[start..end], &from[start..end]);
+                match (to.first_chunk_mut::<TILE>(), from.first_chunk::<TILE>()) {
+                    (Some(to), Some(from)) => work(to, from, image),
+                    _ => work(to, from, &image[..end - start]),
+                }
             }
         }
     }
@@ -172,20 +179,24 @@ impl<T: Real> Strip<'_, T> {
 #[inline(always)]
 fn turned<T: Real>(tile: &Tile<T>) -> Tile<T> {
     let mut out = [[T::ZERO; TILE]; TILE];
-    for i in (0..TILE).step_by(BLOCK) {
-        for j in (0..TILE).step_by(BLOCK) {
-            for row in 0..BLOCK {
-                for column in 0..BLOCK {
-                    out[i + row][j + column] = tile[j + column][i + row];
-                }
-            }
+    for (i, row) in out.iter_mut().enumerate() {
+        for (j, to) in row.iter_mut().enumerate() {
+            *to = tile[j][i];
         }
     }
     out
 }
 
-fn counts(lower: bool, i: usize, j: usize) -> bool {
-    if lower { j < i } else { j > i }
+/// A copy of a row, some hundred bytes at a time: long copies by the system stumble where both sides
+/// lie at the same place in a page, as rows of two matrices do.
+#[inline(always)]
+fn copy<T: Real>(to: &mut [T], from: &[T]) {
+    for (to, from) in to.chunks_mut(TILE).zip(from.chunks(TILE)) {
+        match (to.first_chunk_mut::<TILE>(), from.first_chunk::<TILE>()) {
+            (Some(to), Some(from)) => *to = *from,
+            _ => to.copy_from_slice(from),
+        }
+    }
 }
 
 fn mirror<T: Real, const SKEW: bool>(batch: usize, n: usize, lower: bool, x: &[T]) -> Vec<T> {
@@ -194,28 +205,22 @@ fn mirror<T: Real, const SKEW: bool>(batch: usize, n: usize, lower: bool, x: &[T
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                let own = strip.side(lower);
-                let (first, last) = (strip.first, strip.last());
-                for (to, i) in strip.rows.chunks_exact_mut(n).zip(first..last) {
-                    to[own.clone()].copy_from_slice(&strip.from[i * n..][own.clone()]);
+                for (i, to, from) in strip.rows() {
+                    let own = match (lower, SKEW) {
+                        (true, true) => 0..i,
+                        (true, false) => 0..i + 1,
+                        (false, true) => i + 1..n,
+                        (false, false) => i..n,
+                    };
+                    copy(&mut to[own.clone()], &from[own]);
                 }
-                strip.with_mirror_image(
+                strip.with_image(
                     !lower,
                     #[inline(always)]
                     |to, _, image| {
                         for (to, image) in to.iter_mut().zip(image) {
                             *to = if SKEW { -*image } else { *image };
                         }
-                    },
-                );
-                strip.on_diagonal(
-                    #[inline(always)]
-                    |i, j, own, image| match (i == j, SKEW) {
-                        (true, true) => T::ZERO,
-                        (true, false) => own,
-                        _ if counts(lower, i, j) => own,
-                        (_, true) => -image,
-                        (_, false) => image,
                     },
                 );
             },
@@ -230,22 +235,16 @@ fn fold<T: Real, const SKEW: bool>(batch: usize, n: usize, lower: bool, grad: &[
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                strip.with_mirror_image(
+                if !SKEW {
+                    strip.rows().for_each(|(i, to, from)| to[i] = from[i]);
+                }
+                strip.with_image(
                     lower,
                     #[inline(always)]
                     |to, own, image| {
                         for (to, (own, image)) in to.iter_mut().zip(own.iter().zip(image)) {
                             *to = if SKEW { *own - *image } else { *own + *image };
                         }
-                    },
-                );
-                strip.on_diagonal(
-                    #[inline(always)]
-                    |i, j, own, image| match (i == j, SKEW) {
-                        (true, false) => own,
-                        (false, true) if counts(lower, i, j) => own - image,
-                        (false, false) if counts(lower, i, j) => own + image,
-                        _ => T::ZERO,
                     },
                 );
             },

@@ -143,9 +143,10 @@ impl Slices {
         }
     }
 
-    /// A factor for each element of a row.
+    /// A factor for each element of a row, where rows are worked on.
     pub(crate) fn spread<T: Real>(&self, factors: &[T]) -> Vec<T> {
-        if self.inner == 1 {
+        // Runs need none, and may be long.
+        if self.inner == 1 || !self.by_column() {
             return factors.to_vec();
         }
         factors.iter().flat_map(|factor| std::iter::repeat_n(*factor, self.inner)).collect()

@@ -36,8 +36,8 @@ pub use engine::{
 };
 pub use error::{Problem, ReadError, RecipeError};
 pub use spec::{
-    AdamOptions, Augment, DataSource, DataSpec, Dimensions, FanMode, GroupSpec, InitMethod,
-    InitSpec, Layer, LayerSpec, Nonlinearity, Optimizer, OptimizerSpec, OrthogonalMap, OutputSpec,
-    ParametrizeSpec, PruneMethod, PruneOf, PruneRound, PruneScope, PruneSpec, Recipe, Rule,
-    Schedule, ScheduleUnit, Select, Selector, SgdOptions, Span, Spanned, TieSpec, TrainSpec,
+    AdamOptions, Augment, DataSource, DataSpec, FanMode, GroupSpec, InitMethod, InitSpec, Layer,
+    LayerSpec, Nonlinearity, Optimizer, OptimizerSpec, OutputSpec, ParametrizeSpec, PruneMethod,
+    PruneOf, PruneRound, PruneScope, PruneSpec, Recipe, Rule, Schedule, ScheduleUnit, Select,
+    Selector, SgdOptions, Span, Spanned, TieSpec, TrainSpec,
 };

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use espalier::parametrize::Rules;
 use espalier_recipe::{Prepared, Recipe, RunOptions};
 
 #[test]
@@ -50,6 +51,20 @@ fn the_reference_knows_every_name() {
             // A table is shown in brackets, everything else as code.
             let shown = ["`N`", "`N ", "[N]", ".N]", "\"N\""].map(|form| form.replace('N', &name));
             assert!(shown.iter().any(|form| page.contains(form)), "{name} ({text})");
+        }
+    }
+}
+
+#[test]
+fn the_reference_knows_every_option_of_every_rule() {
+    let page = include_str!("../../../recipes/README.md");
+    let rules = Rules::builtin();
+    for rule in rules.names() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{rule}` |")));
+        let row = row.unwrap_or_else(|| panic!("no row for {rule}"));
+        for option in rules.options(rule) {
+            let shown = [format!("`{option}`"), format!("`{option} = ")];
+            assert!(shown.iter().any(|form| row.contains(form)), "{option} of {rule}");
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use espalier::parametrize::Rules;
 use espalier_recipe::*;
+use serde_json::json;
 
 #[path = "spec/torn.rs"]
 mod torn;
@@ -117,6 +119,20 @@ fn selectors(select: &Spanned<Select>) -> Vec<Selector> {
 }
 
 #[test]
+fn every_rule_of_the_library_can_be_named() {
+    let names = Rules::builtin();
+    let names: Vec<String> = names.names().iter().map(|name| format!("`{name}`")).collect();
+    let text = r#"parametrize = [{ select = "a", rule = "weightnorm" }]"#;
+    let error = Recipe::parse(text, "r.toml").unwrap_err().to_string();
+    let expected = format!(
+        "r.toml:1:39: parametrize[0].rule: unknown name \"weightnorm\"; expected one of {}; did \
+         you mean `weight_norm`?",
+        names.join(", ")
+    );
+    assert!(error.contains(&expected), "{error}");
+}
+
+#[test]
 fn a_full_recipe_has_the_values_it_names() {
     let recipe = Recipe::parse(FULL, "full.toml").unwrap();
     assert_eq!((recipe.source(), recipe.file()), (FULL, "full.toml"));
@@ -168,7 +184,10 @@ fn a_full_recipe_has_the_values_it_names() {
     let rules: Vec<&ParametrizeSpec> =
         recipe.parametrize.iter().map(|entry| &entry.value).collect();
     assert_eq!(selectors(&rules[0].select), [by_layer("Linear", Some("weight"))]);
-    assert_eq!(rules[0].rule.value, Rule::WeightNorm { dim: Dimensions::All });
+    assert_eq!(
+        rules[0].rule.value,
+        Rule { name: "weight_norm".into(), options: json!({ "dim": null }) }
+    );
     assert_eq!(
         selectors(&rules[1].select),
         [Selector::Path("0.weight".into()), by_layer("Conv2d", None)]
@@ -176,7 +195,7 @@ fn a_full_recipe_has_the_values_it_names() {
     assert_eq!(&FULL[rules[1].select.value.items[1].span.clone()], "{ layer = \"Conv2d\" }");
     assert_eq!(
         rules[1].rule.value,
-        Rule::Orthogonal { map: OrthogonalMap::Cayley, trivialization: false }
+        Rule { name: "orthogonal".into(), options: json!({ "trivialization": false }) }
     );
     assert_eq!(&FULL[rules[1].rule.span.clone()], "\"orthogonal\"");
 

@@ -86,7 +86,7 @@ class Symmetric(nn.Module):
 
 
 def module_with(kind: str, weight: torch.Tensor) -> nn.Module:
-    """`linear`, `conv2d` or `holder`, without bias, holding a copy of `weight`."""
+    """`linear`, a convolution or `holder`, without bias, holding a copy of `weight`."""
     if kind == "holder":
         return Holder(weight)
     if kind == "linear":
@@ -94,6 +94,11 @@ def module_with(kind: str, weight: torch.Tensor) -> nn.Module:
     elif kind == "conv2d":
         outputs, inputs, *window = weight.shape
         module = nn.Conv2d(inputs, outputs, tuple(window), bias=False, dtype=weight.dtype)
+    elif kind == "conv_transpose2d":
+        inputs, outputs, *window = weight.shape
+        module = nn.ConvTranspose2d(
+            inputs, outputs, tuple(window), bias=False, dtype=weight.dtype
+        )
     else:
         raise ValueError(f"unknown module {kind}")
     with torch.no_grad():
@@ -104,6 +109,11 @@ def module_with(kind: str, weight: torch.Tensor) -> nn.Module:
 def originals(module: nn.Module) -> dict[str, nn.Parameter]:
     """The stored tensors behind `weight`: `original`, or `original0`, `original1` and on."""
     return dict(module.parametrizations.weight.named_parameters(recurse=False))
+
+
+def buffers(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The buffers of the rules on `weight`: `0.base`, `0._u`, and on."""
+    return dict(module.parametrizations.weight.named_buffers())
 
 
 def copies(tensors: dict[str, torch.Tensor], prefix: str = "") -> dict[str, torch.Tensor]:

@@ -1,5 +1,6 @@
 """What PyTorch says to a mistake: the type and the message, and the weight it was made on."""
 
+import geotorch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
@@ -44,7 +45,69 @@ def build() -> Topic:
         orthogonal_unknown_map,
     ]:
         topic.add(action.__name__, on_weight, action=action.__name__)
+    for case, shape in RULES.items():
+        topic.add(case, refused_rule, rule=case, weight_shape=shape)
     return topic
+
+
+# Rules that do not fit their weight, and the weight's shape.
+RULES = {
+    "spectral_norm_dim_outside": [4, 5],
+    "spectral_norm_without_iterations": [4, 5],
+    "skew_one_dimension": [4],
+    "skew_not_square": [4, 5],
+    "positive_definite_one_dimension": [4],
+    "positive_definite_not_square": [4, 5],
+    "positive_semidefinite_not_square": [5, 4],
+    "positive_semidefinite_rank_above_size": [4, 4],
+    "positive_semidefinite_rank_zero": [4, 4],
+    "low_rank_one_dimension": [4],
+    "low_rank_rank_above_size": [3, 4],
+    "low_rank_rank_zero": [3, 4],
+    "fixed_rank_one_dimension": [4],
+    "fixed_rank_rank_above_size": [4, 3],
+    "fixed_rank_rank_zero": [4, 3],
+    "sphere_radius_zero": [4, 5],
+    "sphere_radius_negative": [4, 5],
+}
+
+
+def refused_rule(draw, rule, weight_shape):
+    weight = draw.normal(*weight_shape)
+    size = weight.size()
+    spectral = parametrizations.spectral_norm
+
+    def low_rank(rank):
+        return lambda: geotorch.LowRank(size, rank)
+
+    def fixed_rank(rank):
+        return lambda: geotorch.FixedRank(size, rank)
+
+    def semidefinite(rank):
+        return lambda: geotorch.PSSDLowRank(size, rank)
+
+    make = {
+        "spectral_norm_dim_outside": lambda: spectral(Holder(weight), dim=2),
+        "spectral_norm_without_iterations": lambda: spectral(
+            Holder(weight), n_power_iterations=0
+        ),
+        "skew_one_dimension": lambda: geotorch.Skew(size),
+        "skew_not_square": lambda: geotorch.Skew(size),
+        "positive_definite_one_dimension": lambda: geotorch.PSD(size),
+        "positive_definite_not_square": lambda: geotorch.PSD(size),
+        "positive_semidefinite_not_square": semidefinite(2),
+        "positive_semidefinite_rank_above_size": semidefinite(5),
+        "positive_semidefinite_rank_zero": semidefinite(0),
+        "low_rank_one_dimension": low_rank(1),
+        "low_rank_rank_above_size": low_rank(4),
+        "low_rank_rank_zero": low_rank(0),
+        "fixed_rank_one_dimension": fixed_rank(1),
+        "fixed_rank_rank_above_size": fixed_rank(4),
+        "fixed_rank_rank_zero": fixed_rank(0),
+        "sphere_radius_zero": lambda: geotorch.SphereEmbedded(size, 0.0),
+        "sphere_radius_negative": lambda: geotorch.SphereEmbedded(size, -1.0),
+    }[rule]
+    return {"weight": weight}, raised(make)
 
 
 def pruning_amount(draw, weight_shape, amount):

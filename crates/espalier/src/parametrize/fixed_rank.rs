@@ -31,6 +31,7 @@ use super::{Link, OrthogonalMap, Rule, RuleError, Site};
 #[serde(deny_unknown_fields)]
 pub struct FixedRank {
     rank: usize,
+    #[serde(default)]
     map: OrthogonalMap,
 }
 

@@ -37,6 +37,7 @@ use super::{Link, OrthogonalMap, Rule, RuleError, Site};
 #[serde(deny_unknown_fields)]
 pub struct LowRank {
     rank: usize,
+    #[serde(default)]
     map: OrthogonalMap,
 }
 

@@ -72,18 +72,15 @@ pub(super) fn svd<const D: usize>(value: &Tensor<D>) -> Result<[Tensor<D>; 3], D
     let (rows, columns) = (dims[D - 2], dims[D - 1]);
     let m = rows.min(columns);
     let shapes = [[rows, m], [1, m], [columns, m]];
-    let f32s = |rows, columns, a: &[f32]| kernels::svd(rows, columns, a).map(<[_; 3]>::from);
-    let f64s = |rows, columns, a: &[f64]| kernels::svd(rows, columns, a).map(<[_; 3]>::from);
-    split_each(value, shapes, f32s, f64s)
+    split_each(value, shapes, kernels::svd, kernels::svd)
 }
 
 /// Eigenvalues `[.., 1, n]` in ascending order and eigenvectors `[.., n, n]` of symmetric matrices,
 /// of which the lower triangle is read, untracked.
 pub(super) fn eigh<const D: usize>(value: &Tensor<D>) -> Result<[Tensor<D>; 2], DenseError> {
     let n = value.dims()[D - 1];
-    let f32s = |n, _, a: &[f32]| kernels::eigh(n, a).map(<[_; 2]>::from);
-    let f64s = |n, _, a: &[f64]| kernels::eigh(n, a).map(<[_; 2]>::from);
-    split_each(value, [[1, n], [n, n]], f32s, f64s)
+    let shapes = [[1, n], [n, n]];
+    split_each(value, shapes, |n, _, m| kernels::eigh(n, m), |n, _, m| kernels::eigh(n, m))
 }
 
 /// Householder reflectors below the diagonal, signs on it: `espalier_kernels::householder_reflectors`.

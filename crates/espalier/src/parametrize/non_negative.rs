@@ -11,9 +11,10 @@ use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::erase::with_rank;
 use crate::init::{Init, Rng};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Map {
+    #[default]
     Softplus,
     Square,
 }
@@ -46,6 +47,7 @@ enum Map {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonNegative {
+    #[serde(default)]
     map: Map,
 }
 

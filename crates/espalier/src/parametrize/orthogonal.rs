@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::link::matrix_link;
 use super::math::{identity_like, reflectors, tolerance};
-use super::stiefel::{Tall, complete, deviation, orthonormal, uniform};
+use super::stiefel::{Tall, complete, deviation, uniform};
 use super::{Link, Parametrization, Rule, RuleError, Site};
 use crate::init::Rng;
 use crate::tree::Buffer;
@@ -16,11 +16,12 @@ use crate::tree::Buffer;
 ///
 /// `X` is a tall `n x k` matrix, `A = tril(X, -1) - tril(X, -1)^T` the skew-symmetric `n x n` matrix
 /// of it (with zeros for the columns that `X` lacks).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OrthogonalMap {
     /// `exp(A)`, PyTorch's `matrix_exp`.
+    #[default]
     Exp,
     /// `(I - A/2)^-1 (I + A/2)`.
     Cayley,
@@ -67,7 +68,7 @@ pub enum OrthogonalMap {
 /// # Ok::<(), espalier::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Orthogonal {
     /// None where the shape decides.
     map: Option<OrthogonalMap>,
@@ -167,9 +168,8 @@ pub struct OrthogonalLink<const D: usize> {
 
 impl<const D: usize> Parametrization<D> for OrthogonalLink<D> {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        let x = self.tall.turn(originals[0].clone());
         let base = self.base.as_ref().map(Buffer::value);
-        self.tall.turn(orthonormal(self.map, x, base))
+        self.tall.orthonormal(self.map, originals[0].clone(), base)
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {

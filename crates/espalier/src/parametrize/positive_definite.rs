@@ -35,6 +35,7 @@ use super::{Link, OrthogonalMap, Rule, RuleError, Site};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PositiveDefinite {
+    #[serde(default)]
     map: OrthogonalMap,
 }
 

@@ -40,6 +40,7 @@ use super::{Link, OrthogonalMap, Rule, RuleError, Site};
 #[serde(deny_unknown_fields)]
 pub struct PositiveSemidefinite {
     rank: usize,
+    #[serde(default)]
     map: OrthogonalMap,
 }
 

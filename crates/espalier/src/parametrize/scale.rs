@@ -37,6 +37,7 @@ use crate::erase::with_rank;
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     factor: f64,
+    #[serde(default)]
     learned: bool,
 }
 

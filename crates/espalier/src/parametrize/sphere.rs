@@ -39,7 +39,12 @@ use crate::init::{Init, Rng};
 #[serde(deny_unknown_fields)]
 pub struct Sphere {
     dim: Option<usize>,
+    #[serde(default = "one")]
     radius: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl Sphere {

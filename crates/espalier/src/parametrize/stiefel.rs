@@ -2,12 +2,14 @@
 
 use burn::tensor::{DType, Tensor};
 
+use super::host::Orthonormal;
 use super::math::{
     diagonal, eye, from_host, identity, identity_like, inverse, largest, orthonormal_columns, pad,
     transposed,
 };
 use super::skew::skewed_by_tensors;
 use super::{OrthogonalMap, RuleError, Site};
+use crate::host::{Constant, is_plain, unary};
 use crate::init::Rng;
 use crate::tree::{Buffer, Layout};
 
@@ -61,6 +63,18 @@ impl Tall {
         }
     }
 
+    /// As [`orthonormal`], from numbers in Burn's layout to a value in Burn's layout.
+    pub(super) fn orthonormal<const D: usize>(
+        &self,
+        map: OrthogonalMap,
+        x: Tensor<D>,
+        base: Option<Tensor<D>>,
+    ) -> Tensor<D> {
+        let transposed = (self.layout == Layout::Transposed) != self.is_wide();
+        by_host(map, &x, base.as_ref(), transposed)
+            .unwrap_or_else(|| self.turn(by_tensors(map, self.turn(x), base)))
+    }
+
     /// The tall matrices of a value in Burn's layout.
     pub(super) fn take<const D: usize>(&self, value: Tensor<D>) -> Result<Tensor<D>, RuleError> {
         if self.layout.torch_shape(&value.dims()) != self.shape {
@@ -85,6 +99,28 @@ impl Tall {
 /// The first `k` columns of an orthogonal matrix, times `base` from the left, for tall
 /// `[.., n, k]` numbers. Nothing above the diagonal of `x` counts.
 pub(super) fn orthonormal<const D: usize>(
+    map: OrthogonalMap,
+    x: Tensor<D>,
+    base: Option<Tensor<D>>,
+) -> Tensor<D> {
+    by_host(map, &x, base.as_ref(), false).unwrap_or_else(|| by_tensors(map, x, base))
+}
+
+/// By the kernels, where the numbers are in the host's memory.
+fn by_host<const D: usize>(
+    map: OrthogonalMap,
+    x: &Tensor<D>,
+    base: Option<&Tensor<D>>,
+    transposed: bool,
+) -> Option<Tensor<D>> {
+    if !is_plain(&x.device(), x.dtype()) {
+        return None;
+    }
+    unary(x, Orthonormal::new(map, base.map(Constant::of), transposed))
+}
+
+/// The same on any device.
+pub(super) fn by_tensors<const D: usize>(
     map: OrthogonalMap,
     x: Tensor<D>,
     base: Option<Tensor<D>>,

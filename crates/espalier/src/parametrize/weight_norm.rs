@@ -36,7 +36,7 @@ use crate::host::binary;
 /// # Ok::<(), espalier::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct WeightNorm {
     dim: Option<usize>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::Linear;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use espalier::state::StateDict;
@@ -155,6 +155,19 @@ impl Case<'_> {
         list.iter().map(|text| text.as_str().unwrap()).collect()
     }
 
+    /// The names in PyTorch's state dict. geotorch numbers the parts of a product of manifolds;
+    /// here their bases are the rule's own.
+    pub(crate) fn state_names(&self) -> Vec<String> {
+        let names = self.texts("state_dict");
+        let product = names.iter().any(|name| name.ends_with(".0.2.base"));
+        let ours = |name: &str| match name.strip_suffix(".0.base") {
+            Some(rule) if product => format!("{rule}.u_base"),
+            Some(rule) if rule.ends_with(".0") => format!("{rule}.base"),
+            _ => name.replace(".0.2.base", ".0.v_base"),
+        };
+        names.into_iter().map(ours).collect()
+    }
+
     /// The entries under `prefix`, without it, as a state dict read from a file.
     pub(crate) fn state_dict(&self, prefix: &str) -> StateDict {
         let start = self.label(prefix);
@@ -229,6 +242,18 @@ impl Host<4> for Conv2d {
             Conv2dConfig::new([inputs, outputs], [height, width]).with_bias(false).init(&device());
         let weight = Param::from_tensor(weight.detach());
         Self { weight, ..conv }
+    }
+    fn weight(&self) -> Tensor<4> {
+        self.weight.val()
+    }
+}
+
+impl Host<4> for ConvTranspose2d {
+    fn holding(weight: Tensor<4>) -> Self {
+        let [inputs, outputs, height, width] = weight.dims();
+        let config = ConvTranspose2dConfig::new([inputs, outputs], [height, width]);
+        let weight = Param::from_tensor(weight.detach());
+        Self { weight, ..config.with_bias(false).init(&device()) }
     }
     fn weight(&self) -> Tensor<4> {
         self.weight.val()

@@ -7,8 +7,11 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{DType, Tensor};
 use espalier::nn::Sequential;
-use espalier::parametrize::{Orthogonal, Own, Parametrization, RuleError, Rules};
-use espalier::parametrize::{ParametrizationList, Symmetric, WeightNorm};
+use espalier::parametrize::{
+    FixedRank, LowRank, Orthogonal, Own, Parametrization, ParametrizationList, PositiveDefinite,
+    PositiveSemidefinite, Rule, RuleError, Rules, Skew, SpectralNorm, Sphere, Symmetric,
+    WeightNorm,
+};
 use espalier::prune::{Amount, AmountError, L1Unstructured};
 use espalier::{Error, Leave, Parametrized};
 
@@ -80,6 +83,7 @@ fn every_error_of_pytorch_is_one_here() {
     amounts(&errors);
     pruning(&errors);
     registering(&errors);
+    unfit_rules(&errors);
     assigning(&errors);
     removing(&errors);
     let tested = errors.tested.borrow();
@@ -209,6 +213,60 @@ fn registering(errors: &Errors) {
         let error = make("caley").unwrap_err();
         assert!(matches!(&error, RuleError::Options { .. }), "{error}");
     });
+}
+
+/// A rule that does not fit the weight, or whose options fit none, for each such case.
+fn unfit(name: &str) -> Box<dyn Rule> {
+    match name {
+        "spectral_norm_dim_outside" => Box::new(SpectralNorm::new().dim(2)),
+        "spectral_norm_without_iterations" => Box::new(SpectralNorm::new().power_iterations(0)),
+        "skew_one_dimension" | "skew_not_square" => Box::new(Skew::new()),
+        "positive_definite_one_dimension" | "positive_definite_not_square" => {
+            Box::new(PositiveDefinite::new())
+        }
+        "positive_semidefinite_not_square" => Box::new(PositiveSemidefinite::rank(2)),
+        "positive_semidefinite_rank_above_size" => Box::new(PositiveSemidefinite::rank(5)),
+        "positive_semidefinite_rank_zero" => Box::new(PositiveSemidefinite::rank(0)),
+        "low_rank_one_dimension" => Box::new(LowRank::new(1)),
+        "low_rank_rank_above_size" => Box::new(LowRank::new(4)),
+        "low_rank_rank_zero" => Box::new(LowRank::new(0)),
+        "fixed_rank_one_dimension" => Box::new(FixedRank::new(1)),
+        "fixed_rank_rank_above_size" => Box::new(FixedRank::new(4)),
+        "fixed_rank_rank_zero" => Box::new(FixedRank::new(0)),
+        "sphere_radius_zero" => Box::new(Sphere::dim(0).radius(0.0)),
+        "sphere_radius_negative" => Box::new(Sphere::dim(0).radius(-1.0)),
+        other => panic!("no rule for {other}"),
+    }
+}
+
+/// Registering them is refused, by the rule, and the error says its name.
+fn unfit_rules(errors: &Errors) {
+    for name in errors.golden.names() {
+        if !errors.golden.case(name)[0].note["rule"].is_string() {
+            continue;
+        }
+        errors.case(name, |case| {
+            let exception = case.note["error"].as_str().unwrap();
+            let rule = unfit(name);
+            let is_expected = |error: &Error| is_rule(error, rule.name(), |_| true);
+            if name.ends_with("one_dimension") {
+                let call = |net: &mut Parametrized<Holder<1>>| {
+                    net.register("weight", unfit(name)).unwrap_err()
+                };
+                refused(case, exception, nothing, call, |error: &Error| {
+                    let of_rank = |cause: &RuleError| {
+                        matches!(cause, RuleError::Rank { expected: 2, found } if found == &[4])
+                    };
+                    is_rule(error, rule.name(), of_rank)
+                });
+            } else {
+                let call = |net: &mut Parametrized<Holder<2>>| {
+                    net.register("weight", unfit(name)).unwrap_err()
+                };
+                refused(case, exception, nothing, call, is_expected);
+            }
+        });
+    }
 }
 
 fn assigning(errors: &Errors) {

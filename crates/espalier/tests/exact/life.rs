@@ -20,6 +20,16 @@ fn path(original: &str) -> String {
     original.replace("original", ORIGINAL)
 }
 
+/// The path of a buffer of the first rule.
+pub(crate) fn buffer(name: &str) -> String {
+    format!("parametrizations.weight.0.{name}")
+}
+
+/// Whether a name is that of a buffer that starts at random in PyTorch.
+fn is_random(name: &str) -> bool {
+    name.ends_with("base") || name == "_u" || name == "_v"
+}
+
 impl<'a, const D: usize, H: Host<D>> Life<'a, D, H> {
     /// The case's `weight`, with nothing registered.
     pub(crate) fn of(case: &'a Case<'a>, tolerance: Tolerance) -> Self {
@@ -38,7 +48,7 @@ impl<'a, const D: usize, H: Host<D>> Life<'a, D, H> {
     }
 
     #[track_caller]
-    fn close(&self, what: &str, found: Tensor<D>, expected: &[f64]) {
+    pub(crate) fn close(&self, what: &str, found: Tensor<D>, expected: &[f64]) {
         let label = self.case.label(what);
         assert_close(&label, &values(found), expected, self.tolerance);
     }
@@ -48,6 +58,31 @@ impl<'a, const D: usize, H: Host<D>> Life<'a, D, H> {
     pub(crate) fn original(&self, original: &str, what: &str) {
         let found = H::turn(stored::<D, _>(&self.net, &path(original)));
         self.close(what, found, &self.case.values(what));
+    }
+
+    /// The buffer of the first rule under `name` is the file's `what`.
+    #[track_caller]
+    pub(crate) fn buffer<const B: usize>(&self, name: &str, what: &str) {
+        let found = stored::<B, _>(&self.net, &buffer(name));
+        let label = self.case.label(what);
+        assert_close(&label, &values(found), &self.case.values(what), self.tolerance);
+    }
+
+    /// Stores the file's `what` as the buffer of the first rule under `name`.
+    pub(crate) fn put_buffer<const B: usize>(&mut self, name: &str, what: &str) {
+        let value = self.case.tensor::<B>(what);
+        self.net = put(self.net.clone(), &buffer(name), value);
+    }
+
+    /// Whether the first rule has such a buffer.
+    pub(crate) fn has_buffer(&self, name: &str) -> bool {
+        self.state_names().contains(&buffer(name))
+    }
+
+    /// The names of what is saved, in order.
+    pub(crate) fn state_names(&self) -> Vec<String> {
+        let state = StateDict::of(&self.net);
+        state.shapes().into_iter().map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The base, which is kept in PyTorch's layout. The columns that complete a tall one are
@@ -65,8 +100,12 @@ impl<'a, const D: usize, H: Host<D>> Life<'a, D, H> {
 
     /// Stores the file's `what` as `original`.
     pub(crate) fn put(&mut self, original: &str, what: &str) {
-        let value = H::turn(self.case.tensor::<D>(what));
-        self.put_as_is(&path(original), value);
+        self.put_tensor(original, self.case.tensor::<D>(what));
+    }
+
+    /// Stores `value`, in PyTorch's layout, as `original`.
+    pub(crate) fn put_tensor(&mut self, original: &str, value: Tensor<D>) {
+        self.put_as_is(&path(original), H::turn(value));
     }
 
     /// Stores the file's `what` as the base.
@@ -103,13 +142,12 @@ impl<'a, const D: usize, H: Host<D>> Life<'a, D, H> {
     #[track_caller]
     pub(crate) fn state_dict(&self) {
         let state = StateDict::of(&self.net);
-        let names: Vec<&str> = state.shapes().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, self.case.texts("state_dict"), "{}", self.case.name);
+        assert_eq!(self.state_names(), self.case.state_names(), "{}", self.case.name);
         for tensor in state.checkpoint().iter() {
             let what = tensor.name().rsplit('.').next().unwrap();
             let label = self.case.label(what);
             assert_eq!(tensor.shape(), self.case.shape(what), "{label}");
-            if what != "base" {
+            if !is_random(what) {
                 let found = tensor.to_f64_vec().unwrap();
                 assert_close(&label, &found, &self.case.values(what), self.tolerance);
             }

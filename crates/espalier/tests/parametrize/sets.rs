@@ -60,7 +60,7 @@ fn spectral_estimates_start_near_and_get_better_in_training_only() {
     let off = |net: &Parametrized<_>| {
         let value = net.value("weight").unwrap().to_data();
         let values: Vec<f64> = value.iter::<f64>().collect();
-        (espalier_kernels::svd(8, 6, &values).unwrap().1[0] - 1.0).abs()
+        (espalier_kernels::svd(8, 6, &values).unwrap()[1][0] - 1.0).abs()
     };
     let first = off(&net);
     assert!(first < 0.1, "{first}");

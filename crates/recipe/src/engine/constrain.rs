@@ -1,13 +1,13 @@
 //! `[[parametrize]]` and `[[tie]]` on the network.
 
 use espalier::nn::Sequential;
-use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
-use espalier::{Error, Parametrized, Selector};
+use espalier::parametrize::Rules;
+use espalier::{Error, Parametrized};
 
 use super::faults::Faults;
 use super::initialize::listed;
 use super::names::{Names, any};
-use crate::spec::{Dimensions, OrthogonalMap, Recipe, Rule};
+use crate::spec::{Recipe, Rule};
 
 /// Registers the recipe's rules. What a rule refuses is a fault.
 ///
@@ -28,8 +28,16 @@ pub(crate) fn parametrize(
             continue;
         };
         let span = &spec.value.rule.span;
-        match register(net, any(&chosen), &spec.value.rule.value) {
-            Ok(rule) => log.push(format!("parametrize: {} by {rule}", listed(&chosen))),
+        let Rule { name, options } = &spec.value.rule.value;
+        let rule = match Rules::builtin().make(name, options) {
+            Ok(rule) => rule,
+            Err(error) => {
+                faults.add(span, format!("{key}.rule"), error.to_string(), "", "");
+                continue;
+            }
+        };
+        match net.register(any(&chosen), rule) {
+            Ok(_) => log.push(format!("parametrize: {} by {name}", listed(&chosen))),
             Err(Error::Rule { path, source, .. }) => {
                 let message = format!("does not fit `{}`: {source}", names.name_of(&path));
                 faults.add(span, format!("{key}.rule"), message, "", "");
@@ -38,33 +46,6 @@ pub(crate) fn parametrize(
         }
     }
     Ok(())
-}
-
-/// Registers one rule and gives its name.
-fn register(
-    net: &mut Parametrized<Sequential>,
-    select: Selector,
-    rule: &Rule,
-) -> Result<&'static str, Error> {
-    Ok(match rule {
-        Rule::Orthogonal { map: OrthogonalMap::Cayley, trivialization } => {
-            let rule = Orthogonal::cayley().trivialization(*trivialization);
-            net.register(select, rule)?;
-            "orthogonal"
-        }
-        Rule::WeightNorm { dim } => {
-            let rule = match dim {
-                Dimensions::AllBut(dim) => WeightNorm::dim(*dim),
-                Dimensions::All => WeightNorm::whole(),
-            };
-            net.register(select, rule)?;
-            "weight_norm"
-        }
-        Rule::Symmetric => {
-            net.register(select, Symmetric::new())?;
-            "symmetric"
-        }
-    })
 }
 
 /// Makes the recipe's ties. What cannot be tied is a fault.

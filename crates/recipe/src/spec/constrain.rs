@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use espalier::parametrize::{RuleError, Rules};
+use serde_json::{Map, Value};
+
 use super::cursor::Cursor;
-use super::names::{one_of, quoted};
+use super::names::{did_you_mean, one_of, quoted};
 use super::node::Node;
 use super::select::Select;
 use super::span::Spanned;
@@ -18,41 +21,13 @@ pub struct ParametrizeSpec {
     pub rule: Spanned<Rule>,
 }
 
-/// A parametrization with its options.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Rule {
-    /// `orthogonal`: orthonormal rows or columns, whichever are fewer.
-    Orthogonal {
-        /// How free numbers become such a matrix.
-        map: OrthogonalMap,
-        /// Whether the map starts from the parameter's own orthogonal factor; default true.
-        trivialization: bool,
-    },
-    /// `weight_norm`: a direction times a length.
-    WeightNorm {
-        /// What one length belongs to.
-        dim: Dimensions,
-    },
-    /// `symmetric`: a square matrix equal to its transpose, made from its upper triangle.
-    Symmetric,
-}
-
-/// The maps to orthogonal matrices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OrthogonalMap {
-    /// `cayley`, the default.
-    Cayley,
-}
-
-/// Over which dimensions a norm is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dimensions {
-    /// All but this one, counted as PyTorch counts a weight's dimensions: 0 is the output features.
-    AllBut(usize),
-    /// `"none"`: all, one norm for the whole tensor.
-    All,
+/// A parametrization by its name in [`Rules::builtin`], with the options that are set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// The name: `weight_norm`.
+    pub name: String,
+    /// The options, an object; those that are not there have their defaults.
+    pub options: Value,
 }
 
 /// One `[[tie]]`: `target` is no parameter of its own any more but the one at `source`.
@@ -64,47 +39,71 @@ pub struct TieSpec {
     pub source: Spanned<String>,
 }
 
-type Reader = fn(&mut Cursor<'_>) -> Rule;
-
-const RULES: &[(&str, Reader)] = &[
-    ("orthogonal", |table| {
-        let map = table.choice_or("map", MAPS, OrthogonalMap::Cayley);
-        Rule::Orthogonal { map, trivialization: table.flag_or("trivialization", true) }
-    }),
-    ("weight_norm", |table| {
-        let dim = table.get("dim").and_then(|node| dimensions(&node));
-        Rule::WeightNorm { dim: dim.unwrap_or(Dimensions::AllBut(0)) }
-    }),
-    ("symmetric", |_| Rule::Symmetric),
-];
-
-const MAPS: &[(&str, OrthogonalMap)] = &[("cayley", OrthogonalMap::Cayley)];
-
-/// Tensors have at most this many dimensions.
-const MOST_DIMENSIONS: i64 = 8;
-
 pub(crate) fn parametrize(table: &mut Cursor<'_>) -> Option<ParametrizeSpec> {
     let select = table.select();
-    let names: Vec<&str> = RULES.iter().map(|(name, _)| *name).collect();
-    let node = table.require("rule", &one_of(&names))?;
-    let read = node.choice(RULES)?;
-    let rule = read(table);
+    let rules = Rules::builtin();
+    let names: Vec<(&str, &str)> = rules.names().into_iter().map(|name| (name, name)).collect();
+    let expected = one_of(&rules.names());
+    let node = table.require("rule", &expected)?;
+    let name = node.choice(&names)?;
+    let options = options(table, &rules, name);
     table.finish();
+    let rule = Rule { name: name.to_owned(), options };
     Some(ParametrizeSpec { select: select?, rule: node.spanned(rule) })
 }
 
-fn dimensions(node: &Node<'_>) -> Option<Dimensions> {
-    let expected = format!("an integer from 0 to {} or `\"none\"`", MOST_DIMENSIONS - 1);
-    if node.is_string() {
-        let found = node.string(&expected)?;
-        if found == "none" {
-            return Some(Dimensions::All);
-        }
-        node.refuse(format!("found {}", quoted(found)), expected, None);
-        return None;
+/// The options of a rule as the library reads them back from a file. It is asked after each one, so
+/// that what it refuses is reported where it stands.
+fn options(table: &mut Cursor<'_>, rules: &Rules, name: &str) -> Value {
+    let refusal =
+        |options: &Map<String, Value>| match rules.make(name, &Value::Object(options.clone())) {
+            Err(RuleError::Options { reason, .. }) => Some(reason),
+            _ => None,
+        };
+    let missing = |reason: &str| reason.strip_prefix("missing field ").map(str::to_owned);
+    let mut options = Map::new();
+    for key in rules.options(name) {
+        let Some(node) = table.get(key) else { continue };
+        let Some(value) = node.json() else { continue };
+        let value = if value == "none" { Value::Null } else { value };
+        options.insert((*key).to_owned(), value);
+        let Some(reason) = refusal(&options).filter(|reason| missing(reason).is_none()) else {
+            continue;
+        };
+        options.insert((*key).to_owned(), Value::Null);
+        let may_be_none = refusal(&options).is_none_or(|reason| missing(&reason).is_some());
+        options.shift_remove(*key);
+        refuse(&node, &reason, may_be_none);
     }
-    let dim = node.integer_or(0, MOST_DIMENSIONS - 1, &expected)?;
-    usize::try_from(dim).ok().map(Dimensions::AllBut)
+    if let Some(key) = refusal(&options).and_then(|reason| missing(&reason)) {
+        let known = rules.options(name).iter().find(|known| key == format!("`{known}`"));
+        // One that is there and wrong has been reported.
+        if let Some(known) = known.filter(|known| !table.has(known)) {
+            table.require(known, &format!("an option that `{name}` needs"));
+        }
+    }
+    Value::Object(options)
+}
+
+/// Reports what serde says of a value, in the words of the other keys.
+fn refuse(node: &Node<'_>, reason: &str, may_be_none: bool) {
+    let found = node.shown();
+    if reason.starts_with("unknown variant") {
+        // unknown variant `a`, expected `b`; or: expected one of `b`, `c`
+        let offered = reason.split_once(", expected").map_or("", |(_, offered)| offered);
+        let names: Vec<&str> = offered.split('`').skip(1).step_by(2).collect();
+        let help = did_you_mean(found.trim_matches('"'), &names);
+        return node.refuse(format!("unknown name {found}"), one_of(&names), help);
+    }
+    let expected = reason.rsplit_once(", expected ").map_or(reason, |(_, expected)| expected);
+    let expected = match expected {
+        "usize" | "u64" | "u32" => "an integer of at least 0",
+        "f64" | "f32" => "a number",
+        "a boolean" => "`true` or `false`",
+        other => other,
+    };
+    let none = if may_be_none { " or `\"none\"`" } else { "" };
+    node.refuse(format!("found {found}"), format!("{expected}{none}"), None);
 }
 
 /// The ties; a target that an earlier tie has is wrong.

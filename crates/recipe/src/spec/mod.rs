@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use toml_edit::Document;
 
-pub use constrain::{Dimensions, OrthogonalMap, ParametrizeSpec, Rule, TieSpec};
+pub use constrain::{ParametrizeSpec, Rule, TieSpec};
 pub use init::{FanMode, InitMethod, InitSpec, Nonlinearity};
 pub use layer::{Layer, LayerSpec};
 pub use optimizer::{AdamOptions, GroupSpec, Optimizer, OptimizerSpec, SgdOptions};

@@ -287,6 +287,32 @@ impl<'a> Node<'a> {
         choice
     }
 
+    /// The value as it stands, cut short.
+    pub(crate) fn shown(&self) -> String {
+        match self.raw {
+            Raw::Value(Value::String(text)) => quoted(text.value()),
+            Raw::Value(Value::Integer(integer)) => integer.value().to_string(),
+            Raw::Value(Value::Float(float)) => format!("{:?}", float.value()),
+            Raw::Value(Value::Boolean(flag)) => flag.value().to_string(),
+            _ => "a value of several".to_owned(),
+        }
+    }
+
+    /// A single value: a string, a finite number or a boolean.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        let expected = "a number, a string or a boolean";
+        match self.raw {
+            Raw::Value(Value::String(text)) => Some(text.value().as_str().into()),
+            Raw::Value(Value::Integer(integer)) => Some((*integer.value()).into()),
+            Raw::Value(Value::Boolean(flag)) => Some((*flag.value()).into()),
+            Raw::Value(Value::Float(_)) => self.real(Bound::Any).map(Into::into),
+            _ => {
+                self.wrong_type(expected);
+                None
+            }
+        }
+    }
+
     /// The value as a boolean.
     pub(crate) fn flag(&self) -> Option<bool> {
         let Raw::Value(Value::Boolean(flag)) = self.raw else {

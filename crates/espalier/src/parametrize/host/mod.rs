@@ -1,5 +1,6 @@
 //! Rules as operations on the host's slices, by the kernels.
 
+mod orthogonal;
 mod spectral_norm;
 mod triangle;
 mod weight_norm;
@@ -7,6 +8,7 @@ mod weight_norm;
 #[cfg(test)]
 mod tests;
 
+pub(super) use orthogonal::Orthonormal;
 pub(super) use spectral_norm::{Iterated, Normalized, Vectors};
 pub(super) use triangle::{Skewed, Symmetrized};
 pub(super) use weight_norm::Normed;

@@ -1,15 +1,14 @@
 //! Orthonormal columns.
 
-use espalier_kernels::{
-    Frame, OrthogonalMap, OrthogonalTape, Real, orthogonal, orthogonal_backward,
-};
+use espalier_kernels::{self as kernels, Frame, OrthogonalTape, Real};
 
 use crate::host::{Computed, Constant, Operation, Slice};
+use crate::parametrize::OrthogonalMap;
 
 /// `base @ Q` for a stack of tall matrices, or of wide ones that are their transposes.
 #[derive(Debug)]
 pub(in crate::parametrize) struct Orthonormal {
-    map: OrthogonalMap,
+    map: kernels::OrthogonalMap,
     base: Option<Constant>,
     /// Whether each matrix is stored as its transpose.
     transposed: bool,
@@ -21,6 +20,11 @@ impl Orthonormal {
         base: Option<Constant>,
         transposed: bool,
     ) -> Self {
+        let map = match map {
+            OrthogonalMap::Exp => kernels::OrthogonalMap::Exp,
+            OrthogonalMap::Cayley => kernels::OrthogonalMap::Cayley,
+            OrthogonalMap::Householder => kernels::OrthogonalMap::Householder,
+        };
         Self { map, base, transposed }
     }
 
@@ -41,7 +45,7 @@ impl Operation<1> for Orthonormal {
         keep: bool,
     ) -> Computed<T, OrthogonalTape<T>> {
         let base = self.base.as_ref().map(Constant::values);
-        match orthogonal(self.map, &self.frame(x.shape), x.values, base, keep) {
+        match kernels::orthogonal(self.map, &self.frame(x.shape), x.values, base, keep) {
             Ok((values, saved)) => Computed { values, shape: x.shape.to_vec(), saved },
             Err(error) => unreachable!("registered for this shape: {error}"),
         }
@@ -54,6 +58,6 @@ impl Operation<1> for Orthonormal {
         gradient: &[T],
     ) -> [Vec<T>; 1] {
         let base = self.base.as_ref().map(Constant::values);
-        [orthogonal_backward(tape, x.values, base, gradient)]
+        [kernels::orthogonal_backward(tape, x.values, base, gradient)]
     }
 }

@@ -135,3 +135,54 @@ fn spectral_norm_equals_its_twin() {
         }
     }
 }
+
+#[test]
+fn orthogonal_maps_equal_their_twins() {
+    use crate::parametrize::OrthogonalMap;
+    use crate::parametrize::stiefel::by_tensors;
+
+    for dtype in [DType::F32, DType::F64] {
+        for map in [OrthogonalMap::Exp, OrthogonalMap::Cayley, OrthogonalMap::Householder] {
+            // Square, tall, thin; with a large one, whose exponential is squared.
+            for (dims, scale) in [
+                ([1, 1, 1], 1.0),
+                ([2, 6, 6], 1.0),
+                ([1, 7, 4], 1.0),
+                ([2, 12, 2], 1.0),
+                ([1, 40, 40], 0.3),
+                ([1, 6, 6], 8.0),
+            ] {
+                for based in [false, true] {
+                    let what = format!("{map:?}, {dims:?}, {based}, {dtype:?}");
+                    let base = based.then(|| {
+                        let square = [dims[0], dims[1], dims[1]];
+                        leaf(square, dtype, 8).detach().set_require_grad(false) * 0.3
+                    });
+                    let constant = base.as_ref().map(crate::host::Constant::of);
+                    compare(
+                        &what,
+                        || [leaf(dims, dtype, 7)],
+                        |[x]| {
+                            let op = Orthonormal::new(map, constant.clone(), false);
+                            unary(&(x.clone() * scale), op).unwrap()
+                        },
+                        |[x]| by_tensors(map, x.clone() * scale, base.clone()),
+                    );
+                    // Stored as transposes.
+                    compare(
+                        &format!("{what}, transposed"),
+                        || [leaf([dims[0], dims[2], dims[1]], dtype, 7)],
+                        |[x]| {
+                            let op = Orthonormal::new(map, constant.clone(), true);
+                            unary(&(x.clone() * scale), op).unwrap()
+                        },
+                        |[x]| {
+                            let tall = x.clone().swap_dims(1, 2) * scale;
+                            by_tensors(map, tall, base.clone()).swap_dims(1, 2)
+                        },
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Orthogonal matrices from free ones: the exponential and Cayley's map of a skew matrix, and
+//! products of Householder reflections, with their gradients.
+
+mod cayley;
+mod exp;
+mod householder;
+mod inverse;
+mod matrix;
+mod reflectors;
+mod series;
+#[cfg(test)]
+mod tests;
+mod thin;
+
+use faer::{Accum, MatMut, MatRef};
+use rayon::prelude::*;
+
+use matrix::{Matrix, PARALLEL, product};
+
+use crate::{DenseError, Real};
+
+/// Multiplications in a batch of small matrices below which one thread does them all.
+const BATCH: usize = 1 << 18;
+
+/// A map from matrices to orthogonal ones.
+///
+/// For a tall `X`, `n x k`, the first two take its strictly lower part `L` into a skew matrix
+/// `A = [L 0] - [L 0]^T`, `n x n`, and the result is the first `k` columns of an orthogonal matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrthogonalMap {
+    /// `exp(A)`.
+    Exp,
+    /// `(I - A/2)^-1 (I + A/2)`.
+    Cayley,
+    /// `H_1 ... H_k` with `H_j = I - 2 v_j v_j^T / |v_j|^2`, `v_j` the column `j` of `L` with a 1 on the
+    /// diagonal. Column `j` of the result is multiplied by the sign of `X`'s diagonal there, that of
+    /// zero being plus.
+    Householder,
+}
+
+/// How a batch of tall matrices is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// Number of matrices.
+    pub batch: usize,
+    /// Rows of each, at least as many as columns.
+    pub rows: usize,
+    /// Columns of each.
+    pub columns: usize,
+    /// Each is stored as its transpose, `columns x rows`, row-major.
+    pub transposed: bool,
+}
+
+impl Frame {
+    fn size(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    fn check<T>(&self, values: &[T], columns: usize) -> Result<(), DenseError> {
+        if self.rows < self.columns {
+            return Err(DenseError::Wide { rows: self.rows, columns: self.columns });
+        }
+        let rows = self.batch.saturating_mul(self.rows);
+        if rows.checked_mul(columns) != Some(values.len()) {
+            return Err(DenseError::Length { rows, columns, found: values.len() });
+        }
+        Ok(())
+    }
+
+    fn read<T: Real>(&self, values: &[T]) -> Matrix<T> {
+        Matrix::read(self.rows, self.columns, self.transposed, values)
+    }
+
+    /// Whether the matrices of a batch are shared out to threads, rather than each one's products.
+    fn spread(&self) -> bool {
+        let work = self.rows * self.size();
+        self.batch > 1 && work < PARALLEL && work.saturating_mul(self.batch) >= BATCH
+    }
+}
+
+/// What [`orthogonal_backward`] needs of [`orthogonal`].
+#[derive(Debug, Clone)]
+pub struct OrthogonalTape<T> {
+    frame: Frame,
+    steps: Vec<Steps<T>>,
+}
+
+#[derive(Debug, Clone)]
+enum Steps<T> {
+    Exp(series::Series<T>),
+    Thin(thin::Thin<T>),
+    Cayley(Matrix<T>),
+    Householder(householder::Reflections<T>),
+}
+
+/// The orthogonal matrices that `map` makes of the matrices `x`, times `base` from the left.
+///
+/// `x` and the result are stored as `frame` says, `base` as `batch` row-major matrices of
+/// `rows x rows`, never transposed. With `keep` there is a tape for the gradient too. Values that are
+/// not finite give values that are not.
+///
+/// The maps are those of PyTorch's `torch.nn.utils.parametrizations.orthogonal` (Lezcano-Casado,
+/// "Trivializations for gradient-based optimization on manifolds", 2019). The exponential is one of
+/// Taylor's polynomials (Bader, Blanes, Casas, 2019); where the matrix has far more rows than columns
+/// it is reduced to one of twice its columns. None of the maps builds more than products.
+///
+/// ```
+/// use espalier_kernels::{Frame, OrthogonalMap, orthogonal};
+/// let frame = Frame { batch: 1, rows: 2, columns: 2, transposed: false };
+/// let (q, _) = orthogonal(OrthogonalMap::Exp, &frame, &[0.0f64, 0.0, 0.5, 0.0], None, false)?;
+/// let (sin, cos) = 0.5f64.sin_cos();
+/// assert!(q.iter().zip([cos, -sin, sin, cos]).all(|(a, b)| (a - b).abs() < 1e-14));
+/// # Ok::<(), espalier_kernels::DenseError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`DenseError::Wide`] for more columns than rows, [`DenseError::Length`] if `x` or `base` has
+/// another length.
+pub fn orthogonal<T: Real>(
+    map: OrthogonalMap,
+    frame: &Frame,
+    x: &[T],
+    base: Option<&[T]>,
+    keep: bool,
+) -> Result<(Vec<T>, Option<OrthogonalTape<T>>), DenseError> {
+    frame.check(x, frame.columns)?;
+    if let Some(base) = base {
+        frame.check(base, frame.rows)?;
+    }
+    let mut value = vec![T::ZERO; x.len()];
+    let one = |(i, out): (usize, &mut [T])| {
+        let x = frame.read(&x[i * frame.size()..][..frame.size()]);
+        let (q, steps) = forward(map, x);
+        match base {
+            None => q.write(frame.columns, frame.transposed, out),
+            Some(base) => product(
+                tall_mut(frame, out),
+                Accum::Replace,
+                1.0,
+                base_of(frame, base, i),
+                q.block(0..frame.rows, 0..frame.columns),
+            ),
+        }
+        keep.then_some(steps)
+    };
+    let size = frame.size().max(1);
+    let steps: Option<Vec<_>> = if frame.spread() {
+        value.par_chunks_exact_mut(size).enumerate().map(one).collect()
+    } else {
+        value.chunks_exact_mut(size).enumerate().map(one).collect()
+    };
+    let tape = steps.filter(|_| keep).map(|steps| OrthogonalTape { frame: *frame, steps });
+    Ok((value, tape))
+}
+
+/// The gradient of `x` for that of the value that [`orthogonal`] gave with `x` and `base`.
+///
+/// Stored as `x` is; zero where `x` does not count, which is its diagonal and what lies above.
+///
+/// ```
+/// use espalier_kernels::{Frame, OrthogonalMap, orthogonal, orthogonal_backward};
+/// let frame = Frame { batch: 1, rows: 2, columns: 2, transposed: false };
+/// let x = [0.0f64, 0.0, 0.5, 0.0];
+/// let (_, tape) = orthogonal(OrthogonalMap::Exp, &frame, &x, None, true)?;
+/// let tape = tape.ok_or("asked for")?;
+/// // The upper left element is cos(x).
+/// let dx = orthogonal_backward(&tape, &x, None, &[1.0, 0.0, 0.0, 0.0]);
+/// assert!((dx[2] + 0.5f64.sin()).abs() < 1e-14);
+/// assert_eq!((dx[0], dx[1], dx[3]), (0.0, 0.0, 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics
+///
+/// If a slice has another length than those [`orthogonal`] was given.
+pub fn orthogonal_backward<T: Real>(
+    tape: &OrthogonalTape<T>,
+    x: &[T],
+    base: Option<&[T]>,
+    grad: &[T],
+) -> Vec<T> {
+    let frame = &tape.frame;
+    let (size, length) = (frame.size(), frame.batch * frame.size());
+    assert!(x.len() == length && grad.len() == length, "slices of the length of the value");
+    assert!(base.is_none_or(|b| b.len() == frame.batch * frame.rows * frame.rows), "a whole base");
+    let mut dx = vec![T::ZERO; length];
+    let one = |(i, (out, steps)): (usize, (&mut [T], &Steps<T>))| {
+        let grad = &grad[i * size..][..size];
+        let g = match base {
+            None => frame.read(grad),
+            Some(base) => {
+                let mut g = Matrix::zeros(frame.rows, frame.columns);
+                product(
+                    g.view_mut(),
+                    Accum::Replace,
+                    1.0,
+                    base_of(frame, base, i).transpose(),
+                    tall(frame, grad),
+                );
+                g
+            }
+        };
+        let x = || frame.read(&x[i * size..][..size]);
+        let dx = match steps {
+            Steps::Exp(series) => exp::backward(series, g),
+            Steps::Thin(thin) => thin::backward(thin, x(), &g),
+            Steps::Cayley(inverse) => cayley::backward(inverse, &x(), &g),
+            Steps::Householder(reflections) => householder::backward(reflections, &x(), g),
+        };
+        dx.write(frame.columns, frame.transposed, out);
+    };
+    if frame.spread() {
+        dx.par_chunks_exact_mut(size.max(1)).zip(&tape.steps).enumerate().for_each(one);
+    } else {
+        dx.chunks_exact_mut(size.max(1)).zip(&tape.steps).enumerate().for_each(one);
+    }
+    dx
+}
+
+/// Matrices that [`OrthogonalMap::Householder`] takes to the orthogonal matrices `q`.
+///
+/// Below the diagonal are the vectors of the reflections that LAPACK's `geqrf` finds, above it is `R`,
+/// as PyTorch leaves it, and on it are signs. If `q` is not orthogonal, the map gives the orthogonal
+/// factor of `q` whose `R` has a positive diagonal.
+///
+/// ```
+/// use espalier_kernels::{Frame, OrthogonalMap, orthogonal, reflectors};
+/// let frame = Frame { batch: 1, rows: 2, columns: 2, transposed: false };
+/// let q = [0.6f64, -0.8, 0.8, 0.6];
+/// let x = reflectors(&frame, &q)?;
+/// let (again, _) = orthogonal(OrthogonalMap::Householder, &frame, &x, None, false)?;
+/// assert!(q.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-14));
+/// # Ok::<(), espalier_kernels::DenseError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`DenseError::Wide`] for more columns than rows, [`DenseError::Length`] for a slice of another
+/// length, [`DenseError::Singular`] if a value is not finite.
+pub fn reflectors<T: Real>(frame: &Frame, q: &[T]) -> Result<Vec<T>, DenseError> {
+    frame.check(q, frame.columns)?;
+    let mut out = vec![T::ZERO; q.len()];
+    let size = frame.size().max(1);
+    for (q, out) in q.chunks_exact(size).zip(out.chunks_exact_mut(size)) {
+        let mut a = frame.read(q);
+        let scales = reflectors::factorize(&mut a);
+        for (i, scale) in scales.into_iter().enumerate() {
+            // Without a reflection the forward map has one that turns this axis alone around.
+            let turn = if scale == T::ZERO { -1.0 } else { 1.0 };
+            let r = &mut a.row_mut(i)[i];
+            if *r > T::ZERO {
+                *r = T::of(turn);
+            } else if *r < T::ZERO {
+                *r = T::of(-turn);
+            }
+        }
+        a.write(frame.columns, frame.transposed, out);
+    }
+    if out.iter().all(|x| x.finite()) {
+        Ok(out)
+    } else {
+        Err(DenseError::Singular { n: frame.columns })
+    }
+}
+
+fn forward<T: Real>(map: OrthogonalMap, x: Matrix<T>) -> (Matrix<T>, Steps<T>) {
+    match map {
+        OrthogonalMap::Exp if thin::pays(x.rows(), x.columns()) => {
+            let (q, thin) = thin::forward(x);
+            (q, Steps::Thin(thin))
+        }
+        OrthogonalMap::Exp => {
+            let (q, series) = exp::forward(&x);
+            (q, Steps::Exp(series))
+        }
+        OrthogonalMap::Cayley => {
+            let (q, inverse) = cayley::forward(&x);
+            (q, Steps::Cayley(inverse))
+        }
+        OrthogonalMap::Householder => {
+            let (q, reflections) = householder::forward(&x);
+            (q, Steps::Householder(reflections))
+        }
+    }
+}
+
+/// The base of matrix `i`.
+fn base_of<'a, T: Real>(frame: &Frame, base: &'a [T], i: usize) -> MatRef<'a, T> {
+    let n = frame.rows;
+    MatRef::from_row_major_slice(&base[i * n * n..][..n * n], n, n)
+}
+
+/// The tall matrix that a slice holds.
+fn tall<'a, T: Real>(frame: &Frame, values: &'a [T]) -> MatRef<'a, T> {
+    if frame.transposed {
+        MatRef::from_row_major_slice(values, frame.columns, frame.rows).transpose()
+    } else {
+        MatRef::from_row_major_slice(values, frame.rows, frame.columns)
+    }
+}
+
+/// The tall matrix that a slice holds.
+fn tall_mut<'a, T: Real>(frame: &Frame, values: &'a mut [T]) -> MatMut<'a, T> {
+    if frame.transposed {
+        MatMut::from_row_major_slice_mut(values, frame.columns, frame.rows).transpose_mut()
+    } else {
+        MatMut::from_row_major_slice_mut(values, frame.rows, frame.columns)
+    }
+}
