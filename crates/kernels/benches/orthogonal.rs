@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use espalier_kernels::{Frame, OrthogonalMap, orthogonal, orthogonal_backward};
 
-/// Numbers of about unit spread divided by the root of the side: a spectral norm of about 1.
+/// Numbers of about unit spread divided by the root of the side: `A` then has a spectral norm of about 2.
 fn numbers(n: usize, side: usize) -> Vec<f32> {
     let mut state = 42u64;
     let scale = 1.7 / (side as f64).sqrt();

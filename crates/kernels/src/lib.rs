@@ -20,9 +20,7 @@ mod weight_norm;
 
 pub use dense::{DenseError, eigh, householder_reflectors, inverse, orthonormal_columns, svd};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
-pub use orthogonal::{
-    Frame, OrthogonalMap, OrthogonalTape, orthogonal, orthogonal_backward, reflectors,
-};
+pub use orthogonal::{Frame, OrthogonalMap, OrthogonalTape, orthogonal, orthogonal_backward};
 pub use real::Real;
 pub use rescale::rescale;
 pub use select::{count_to_prune, prune_smallest};

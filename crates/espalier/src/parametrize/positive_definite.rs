@@ -46,8 +46,9 @@ impl PositiveDefinite {
     }
 
     /// By this map: [`OrthogonalMap::Exp`] (the default) or [`OrthogonalMap::Cayley`].
-    pub fn map(self, map: OrthogonalMap) -> Self {
-        Self { map, ..self }
+    pub fn map(mut self, map: OrthogonalMap) -> Self {
+        self.map = map;
+        self
     }
 }
 

@@ -17,9 +17,9 @@ use crate::erase::with_rank;
 ///   factor stays what it is when a value is assigned.
 /// - Errors: [`RuleError::Option`] for a factor that is zero or not finite;
 ///   [`RuleError::NoRightInverse`] where a learned one has become zero.
-/// - Source: a learned factor is that of Brock et al., 2021, arXiv:2101.08692 (there for each
-///   output), and of "learned gain" layers; a fixed one equalizes learning rates (Karras et al.,
-///   2018, arXiv:1710.10196).
+/// - Source: a fixed factor equalizes learning rates in Karras et al., 2018, arXiv:1710.10196; a
+///   learned one for the whole weight is that of Salimans and Kingma, 2016, arXiv:1602.07868,
+///   without the norm.
 ///
 /// ```
 /// use burn::nn::LinearConfig;

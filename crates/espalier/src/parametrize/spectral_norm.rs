@@ -126,7 +126,7 @@ impl Rule for SpectralNorm {
                 dim,
                 layout: site.layout,
             };
-            if D > 1 {
+            if rank > 1 {
                 link.start(&value)?;
             }
             Ok(Link::new::<D, _>(&chosen, link))

@@ -13,6 +13,7 @@ mod optim;
 mod orthogonal;
 mod properties;
 mod prune;
+mod rows;
 mod skew;
 mod spectra;
 mod spectral_norm;

@@ -6,7 +6,6 @@ mod exp;
 mod householder;
 mod inverse;
 mod matrix;
-mod reflectors;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -236,52 +235,6 @@ pub(crate) fn gradient<T: Real>(
         dx.chunks_exact_mut(size.max(1)).zip(&tape.steps).enumerate().for_each(one);
     }
     dx
-}
-
-/// Matrices that [`OrthogonalMap::Householder`] takes to the orthogonal matrices `q`.
-///
-/// Below the diagonal are the vectors of the reflections that LAPACK's `geqrf` finds, above it is `R`,
-/// as PyTorch leaves it, and on it are signs. If `q` is not orthogonal, the map gives the orthogonal
-/// factor of `q` whose `R` has a positive diagonal.
-///
-/// ```
-/// use espalier_kernels::{Frame, OrthogonalMap, orthogonal, reflectors};
-/// let frame = Frame { batch: 1, rows: 2, columns: 2, transposed: false };
-/// let q = [0.6f64, -0.8, 0.8, 0.6];
-/// let x = reflectors(&frame, &q)?;
-/// let (again, _) = orthogonal(OrthogonalMap::Householder, &frame, &x, None, false)?;
-/// assert!(q.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-14));
-/// # Ok::<(), espalier_kernels::DenseError>(())
-/// ```
-///
-/// # Errors
-///
-/// [`DenseError::Wide`] for more columns than rows, [`DenseError::Length`] for a slice of another
-/// length, [`DenseError::Singular`] if a value is not finite.
-pub fn reflectors<T: Real>(frame: &Frame, q: &[T]) -> Result<Vec<T>, DenseError> {
-    frame.check(q, frame.columns)?;
-    let mut out = vec![T::ZERO; q.len()];
-    let size = frame.size().max(1);
-    for (q, out) in q.chunks_exact(size).zip(out.chunks_exact_mut(size)) {
-        let mut a = frame.read(q);
-        let scales = reflectors::factorize(&mut a);
-        for (i, scale) in scales.into_iter().enumerate() {
-            // Without a reflection the forward map has one that turns this axis alone around.
-            let turn = if scale == T::ZERO { -1.0 } else { 1.0 };
-            let r = &mut a.row_mut(i)[i];
-            if *r > T::ZERO {
-                *r = T::of(turn);
-            } else if *r < T::ZERO {
-                *r = T::of(-turn);
-            }
-        }
-        a.write(frame.columns, frame.transposed, out);
-    }
-    if out.iter().all(|x| x.finite()) {
-        Ok(out)
-    } else {
-        Err(DenseError::Singular { n: frame.columns })
-    }
 }
 
 fn forward<T: Real>(map: OrthogonalMap, x: Matrix<T>) -> (Matrix<T>, Steps<T>) {
