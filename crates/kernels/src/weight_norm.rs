@@ -217,15 +217,17 @@ fn scale<T: Real>(w: &mut [T], v: &[T], factor: T) {
     }
 }
 
-/// The gradients of [`weight_norm`] for `g` and `v`, from that for `w`.
+/// The gradients of [`weight_norm`] for `g`, which is returned, and for `v`, which takes the place
+/// of that for `w`.
 ///
 /// `grad_g = <grad, v> / ||v||` and `grad_v = g/||v|| (grad - v <grad, v>/||v||^2)`.
 ///
 /// ```
 /// use espalier_kernels::{Slices, weight_norm_backward};
 /// let rows = Slices { outer: 1, kept: 1, inner: 2 };
-/// let (grad_g, grad_v) = weight_norm_backward(&rows, &[5.0f64], &[3.0, 4.0], &[5.0], &[25.0, 0.0]);
-/// assert_eq!((grad_g, grad_v), (vec![15.0], vec![16.0, -12.0]));
+/// let mut grad = [25.0, 0.0];
+/// let grad_g = weight_norm_backward(&rows, &[5.0f64], &[3.0, 4.0], &[5.0], &mut grad);
+/// assert_eq!((grad_g, grad), (vec![15.0], [16.0, -12.0]));
 /// ```
 ///
 /// # Panics
@@ -236,36 +238,35 @@ pub fn weight_norm_backward<T: Real>(
     g: &[T],
     v: &[T],
     norms: &[T],
-    grad: &[T],
-) -> (Vec<T>, Vec<T>) {
+    grad: &mut [T],
+) -> Vec<T> {
     let kept = slices.kept;
     assert!(v.len() == slices.len() && grad.len() == v.len(), "as many elements as said");
     assert!(g.len() == kept && norms.len() == kept, "one length for each slice");
     if slices.is_empty() {
-        return (vec![T::ZERO; kept], Vec::new());
+        return vec![T::ZERO; kept];
     }
-    let mut grad_v = vec![T::ZERO; v.len()];
     if slices.by_run() {
         let mut grad_g = vec![T::ZERO; kept];
         let group = slices.group();
-        let large = Pieces::new(group * slices.inner, v.len(), (&mut grad_v[..], grad, v));
+        let large = Pieces::new(group * slices.inner, v.len(), (grad, v));
         let small = Pieces::new(group, kept, (&mut grad_g[..], g, norms));
-        each(v.len(), large.zip(small), |((grad_v, grad, v), (grad_g, g, norms))| {
+        each(v.len(), large.zip(small), |((grad, v), (grad_g, g, norms))| {
             Arch::new().dispatch(
                 #[inline(always)]
                 || {
                     let size = slices.inner;
-                    let runs = grad_v.chunks_mut(size).zip(grad.chunks(size).zip(v.chunks(size)));
+                    let runs = grad.chunks_mut(size).zip(v.chunks(size));
                     let lengths = grad_g.iter_mut().zip(g.iter().zip(norms));
-                    for ((grad_v, (grad, v)), (grad_g, (g, norm))) in runs.zip(lengths) {
+                    for ((grad, v), (grad_g, (g, norm))) in runs.zip(lengths) {
                         let factors = Factors::new(dot(grad, v), *g, *norm);
                         *grad_g = factors.length;
-                        turn(grad_v, grad, v, &factors);
+                        turn(grad, v, &factors);
                     }
                 },
             );
         });
-        return (grad_g, grad_v);
+        return grad_g;
     }
     let dots = slices.dots(grad, v);
     let all = dots.iter().zip(g.iter().zip(norms));
@@ -273,19 +274,18 @@ pub fn weight_norm_backward<T: Real>(
     let whole = slices.spread(&all.iter().map(|factors| factors.whole).collect::<Vec<_>>());
     let along = slices.spread(&all.iter().map(|factors| factors.along).collect::<Vec<_>>());
     slices.apply(
-        (&mut grad_v[..], grad, v),
+        (grad, v),
         #[inline(always)]
-        |(grad_v, grad, v)| {
+        |(grad, v)| {
             let factors = whole.iter().zip(&along);
-            let elements = grad_v.iter_mut().zip(grad.iter().zip(v));
-            for ((grad_v, (grad, v)), (whole, along)) in elements.zip(factors) {
-                *grad_v = *whole * (*grad - *along * *v);
+            for ((grad, v), (whole, along)) in grad.iter_mut().zip(v).zip(factors) {
+                *grad = *whole * (*grad - *along * *v);
             }
         },
         #[inline(always)]
-        |index, (grad_v, grad, v)| turn(grad_v, grad, v, &all[index]),
+        |index, (grad, v)| turn(grad, v, &all[index]),
     );
-    (all.iter().map(|factors| factors.length).collect(), grad_v)
+    all.iter().map(|factors| factors.length).collect()
 }
 
 /// What the gradient of a slice is made with.
@@ -307,10 +307,10 @@ impl<T: Real> Factors<T> {
 }
 
 #[inline(always)]
-fn turn<T: Real>(grad_v: &mut [T], grad: &[T], v: &[T], factors: &Factors<T>) {
+fn turn<T: Real>(grad: &mut [T], v: &[T], factors: &Factors<T>) {
     let (whole, along) = (factors.whole, factors.along);
-    for (grad_v, (grad, v)) in grad_v.iter_mut().zip(grad.iter().zip(v)) {
-        *grad_v = whole * (*grad - along * *v);
+    for (grad, v) in grad.iter_mut().zip(v) {
+        *grad = whole * (*grad - along * *v);
     }
 }
 
@@ -380,7 +380,8 @@ mod tests {
             let (expected_w, expected_norms) = plain(&s, &g, &v);
             assert_near(&w, &expected_w, 1e-12);
             assert_near(&norms, &expected_norms, 1e-12);
-            let (grad_g, grad_v) = weight_norm_backward(&s, &g, &v, &norms, &grad);
+            let mut grad_v = grad.clone();
+            let grad_g = weight_norm_backward(&s, &g, &v, &norms, &mut grad_v);
             let (expected_g, expected_v) = plain_backward(&s, &g, &v, &norms, &grad);
             assert_near(&grad_g, &expected_g, 1e-12);
             assert_near(&grad_v, &expected_v, 1e-12);
@@ -410,7 +411,8 @@ mod tests {
             let s = slices(shape);
             let (g, v, given) = (numbers(s.kept, 4), numbers(s.len(), 5), numbers(s.len(), 6));
             let (_, norms) = weight_norm(&s, &g, &v);
-            let (grad_g, grad_v) = weight_norm_backward(&s, &g, &v, &norms, &given);
+            let mut grad_v = given.clone();
+            let grad_g = weight_norm_backward(&s, &g, &v, &norms, &mut grad_v);
             assert_gradient(&g, &grad_g, |g| test::dot(&weight_norm(&s, g, &v).0, &given));
             if s.len() > 1 {
                 assert_gradient(&v, &grad_v, |v| test::dot(&weight_norm(&s, &g, v).0, &given));
@@ -427,7 +429,8 @@ mod tests {
             (0..v.len()).filter(|i| zero(*i)).for_each(|i| v[i] = 0.0);
             let (w, norms) = weight_norm(&s, &[1.0, 1.0], &v);
             assert_eq!(norms[1], 0.0);
-            let (grad_g, grad_v) = weight_norm_backward(&s, &[1.0, 1.0], &v, &norms, &v);
+            let mut grad_v = v.clone();
+            let grad_g = weight_norm_backward(&s, &[1.0, 1.0], &v, &norms, &mut grad_v);
             assert!(grad_g[1].is_nan() && !grad_g[0].is_nan());
             for i in 0..v.len() {
                 assert_eq!((w[i].is_nan(), grad_v[i].is_nan()), (zero(i), zero(i)));
@@ -439,8 +442,8 @@ mod tests {
     fn nothing_in_nothing_out() {
         let s = slices([0, 3, 2]);
         assert_eq!(weight_norm(&s, &[1.0f32; 3], &[]), (vec![], vec![0.0; 3]));
-        let (grad_g, grad_v) = weight_norm_backward(&s, &[1.0f32; 3], &[], &[0.0; 3], &[]);
-        assert_eq!((grad_g, grad_v), (vec![0.0; 3], vec![]));
+        let grad_g = weight_norm_backward(&s, &[1.0f32; 3], &[], &[0.0; 3], &mut []);
+        assert_eq!(grad_g, [0.0; 3]);
     }
 
     #[test]
@@ -451,7 +454,8 @@ mod tests {
             let (g, v) = (single(&numbers(s.kept, 1)), single(&numbers(s.len(), 2)));
             assert_same_on_threads(|| {
                 let (w, norms) = weight_norm(&s, &g, &v);
-                (weight_norm_backward(&s, &g, &v, &norms, &w), w)
+                let mut grad_v = w.clone();
+                (weight_norm_backward(&s, &g, &v, &norms, &mut grad_v), grad_v, w)
             });
         }
     }

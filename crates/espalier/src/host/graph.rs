@@ -14,7 +14,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Tensor, TensorData};
 use espalier_kernels::Real;
 
-use super::{Computed, Operation, Slice};
+use super::{Computed, Gradient, Operation, Slice};
 
 pub(super) fn unary<const D: usize, const E: usize>(
     input: Tensor<D>,
@@ -81,30 +81,38 @@ impl<const N: usize, O: Operation<N>> Erased<N> for O {
             operation: &O,
             slices: [Slice<'_, T>; N],
             saved: &Saved,
-            gradient: Option<&[T]>,
+            gradient: FlexTensor,
         ) -> [FlexTensor; N] {
             let kept = saved.get().and_then(|kept| kept.downcast_ref::<O::Saved<T>>());
-            let (Some(kept), Some(gradient)) = (kept, gradient) else {
+            // Not a copy where nothing else holds the gradient.
+            let mut data = gradient.into_data();
+            let (Some(kept), Ok(gradient)) = (kept, data.as_mut_slice::<T>()) else {
                 unreachable!("a tracked forward pass keeps what its backward pass needs")
             };
             let shapes = slices.map(|slice| slice.shape);
             let mut gradients = operation.backward(slices, kept, gradient).into_iter();
+            let mut data = Some(data);
             shapes.map(|shape| match gradients.next() {
-                Some(values) => FlexTensor::from_data(TensorData::new(values, shape.to_vec())),
+                Some(Gradient::New(values)) => {
+                    FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
+                }
+                Some(Gradient::InPlace) => match data.take() {
+                    Some(data) => FlexTensor::from_data(data),
+                    None => unreachable!("in place of one input"),
+                },
                 None => unreachable!("as many gradients as inputs"),
             })
         }
         let inputs = inputs.map(|tensor| tensor.to_contiguous());
         let shapes = inputs.each_ref().map(|tensor| tensor.layout().shape().to_vec());
-        let gradient = gradient.to_contiguous();
         match inputs[0].dtype() {
             DType::F64 => {
                 let slices = slices(&inputs, &shapes, FlexTensor::as_slice::<f64>);
-                run(self, slices, saved, gradient.as_slice::<f64>())
+                run(self, slices, saved, gradient)
             }
             _ => {
                 let slices = slices(&inputs, &shapes, FlexTensor::as_slice::<f32>);
-                run(self, slices, saved, gradient.as_slice::<f32>())
+                run(self, slices, saved, gradient)
             }
         }
     }

@@ -54,13 +54,22 @@ pub(crate) trait Operation<const N: usize>: Debug + Send + Sync + 'static {
         keep: bool,
     ) -> Computed<T, Self::Saved<T>>;
 
-    /// The gradients of the inputs.
+    /// The gradients of the inputs, from that of the values, which may be written over.
     fn backward<T: Real>(
         &self,
         inputs: [Slice<'_, T>; N],
         saved: &Self::Saved<T>,
-        gradient: &[T],
-    ) -> [Vec<T>; N];
+        gradient: &mut [T],
+    ) -> [Gradient<T>; N];
+}
+
+/// The gradient of an input.
+#[derive(Debug)]
+pub(crate) enum Gradient<T> {
+    /// These numbers.
+    New(Vec<T>),
+    /// What stands now in the place of the gradient of the values; for one input at most.
+    InPlace,
 }
 
 /// A row-major tensor.

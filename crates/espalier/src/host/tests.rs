@@ -20,12 +20,13 @@ impl Operation<2> for SquareTimes {
         &self,
         [x, y]: [Slice<'_, T>; 2],
         square: &Vec<T>,
-        gradient: &[T],
-    ) -> [Vec<T>; 2] {
+        gradient: &mut [T],
+    ) -> [Gradient<T>; 2] {
         let two = T::of(2.0);
         let by_x = (0..gradient.len()).map(|i| gradient[i] * two * x.values[i] * y.values[i]);
-        let by_y = (0..gradient.len()).map(|i| gradient[i] * square[i]);
-        [by_x.collect(), by_y.collect()]
+        let by_x = by_x.collect();
+        gradient.iter_mut().zip(square).for_each(|(gradient, square)| *gradient *= *square);
+        [Gradient::New(by_x), Gradient::InPlace]
     }
 }
 
@@ -42,10 +43,15 @@ impl Operation<1> for FirstColumn {
         Computed { values, shape: vec![x.shape[0]], saved: keep.then_some(()) }
     }
 
-    fn backward<T: Real>(&self, [x]: [Slice<'_, T>; 1], (): &(), gradient: &[T]) -> [Vec<T>; 1] {
+    fn backward<T: Real>(
+        &self,
+        [x]: [Slice<'_, T>; 1],
+        (): &(),
+        gradient: &mut [T],
+    ) -> [Gradient<T>; 1] {
         let mut out = vec![T::ZERO; x.values.len()];
-        out.iter_mut().step_by(x.shape[1]).zip(gradient).for_each(|(out, g)| *out = *g);
-        [out]
+        out.iter_mut().step_by(x.shape[1]).zip(&*gradient).for_each(|(out, g)| *out = *g);
+        [Gradient::New(out)]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use espalier_kernels::{self as kernels, Frame, OrthogonalTape, Real};
 
-use crate::host::{Computed, Constant, Operation, Slice};
+use crate::host::{Computed, Constant, Gradient, Operation, Slice};
 use crate::parametrize::OrthogonalMap;
 
 /// `base @ Q` for a stack of tall matrices, or of wide ones that are their transposes.
@@ -55,9 +55,9 @@ impl Operation<1> for Orthonormal {
         &self,
         [x]: [Slice<'_, T>; 1],
         tape: &OrthogonalTape<T>,
-        gradient: &[T],
-    ) -> [Vec<T>; 1] {
+        gradient: &mut [T],
+    ) -> [Gradient<T>; 1] {
         let base = self.base.as_ref().map(Constant::values);
-        [kernels::orthogonal_backward(tape, x.values, base, gradient)]
+        [Gradient::New(kernels::orthogonal_backward(tape, x.values, base, gradient))]
     }
 }

@@ -2,7 +2,7 @@
 
 use espalier_kernels::{Real, Spectral, power_iteration, spectral_norm, spectral_norm_backward};
 
-use crate::host::{Computed, Constant, Operation, Slice};
+use crate::host::{Computed, Constant, Gradient, Operation, Slice};
 
 /// A matrix and the vectors of its iteration.
 #[derive(Debug, Clone)]
@@ -41,8 +41,8 @@ impl Operation<1> for Iterated {
         Computed { values: u, shape, saved: keep.then_some(()) }
     }
 
-    fn backward<T: Real>(&self, [w]: [Slice<'_, T>; 1], (): &(), _: &[T]) -> [Vec<T>; 1] {
-        [vec![T::ZERO; w.values.len()]]
+    fn backward<T: Real>(&self, [w]: [Slice<'_, T>; 1], (): &(), _: &mut [T]) -> [Gradient<T>; 1] {
+        [Gradient::New(vec![T::ZERO; w.values.len()])]
     }
 }
 
@@ -63,9 +63,15 @@ impl Operation<1> for Normalized {
         Computed { values, shape: w.shape.to_vec(), saved: keep.then_some(sigma) }
     }
 
-    fn backward<T: Real>(&self, [w]: [Slice<'_, T>; 1], sigma: &T, gradient: &[T]) -> [Vec<T>; 1] {
+    fn backward<T: Real>(
+        &self,
+        [w]: [Slice<'_, T>; 1],
+        sigma: &T,
+        gradient: &mut [T],
+    ) -> [Gradient<T>; 1] {
         let Self(vectors) = self;
         let (u, v) = (vectors.u.values::<T>(), vectors.v.values::<T>());
-        [spectral_norm_backward(&vectors.matrix::<T>(), w.values, u, v, *sigma, gradient)]
+        let matrix = vectors.matrix::<T>();
+        [Gradient::New(spectral_norm_backward(&matrix, w.values, u, v, *sigma, gradient))]
     }
 }

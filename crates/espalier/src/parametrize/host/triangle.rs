@@ -2,7 +2,7 @@
 
 use espalier_kernels::{Real, skew, skew_backward, symmetric, symmetric_backward};
 
-use crate::host::{Computed, Operation, Slice};
+use crate::host::{Computed, Gradient, Operation, Slice};
 
 /// Symmetric matrices.
 #[derive(Debug)]
@@ -39,10 +39,10 @@ macro_rules! triangle_operation {
                 &self,
                 [x]: [Slice<'_, T>; 1],
                 (): &(),
-                gradient: &[T],
-            ) -> [Vec<T>; 1] {
+                gradient: &mut [T],
+            ) -> [Gradient<T>; 1] {
                 let (batch, n) = sizes(x.shape);
-                [$backward(batch, n, self.lower, gradient)]
+                [Gradient::New($backward(batch, n, self.lower, gradient))]
             }
         }
     };

@@ -2,7 +2,7 @@
 
 use espalier_kernels::{Real, Slices, weight_norm, weight_norm_backward};
 
-use crate::host::{Computed, Operation, Slice};
+use crate::host::{Computed, Gradient, Operation, Slice};
 
 /// Of `g` and `V`; the dimension kept, none for the whole tensor.
 #[derive(Debug)]
@@ -34,9 +34,10 @@ impl Operation<2> for Normed {
         &self,
         [g, v]: [Slice<'_, T>; 2],
         norms: &Vec<T>,
-        gradient: &[T],
-    ) -> [Vec<T>; 2] {
+        gradient: &mut [T],
+    ) -> [Gradient<T>; 2] {
         let slices = self.slices(v.shape);
-        weight_norm_backward(&slices, g.values, v.values, norms, gradient).into()
+        let to_g = weight_norm_backward(&slices, g.values, v.values, norms, gradient);
+        [Gradient::New(to_g), Gradient::InPlace]
     }
 }
