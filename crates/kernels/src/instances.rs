@@ -3,7 +3,7 @@
 //! A generic function is compiled anew in every crate that calls it, and decompositions and maps
 //! would be most of what such a crate is built from.
 
-use crate::orthogonal::{self, Frame, OrthogonalMap, OrthogonalTape};
+use crate::orthogonal::{self, Frame, OrthogonalMap, OrthogonalTape, congruence};
 use crate::{DenseError, dense};
 
 macro_rules! instances {
@@ -37,5 +37,7 @@ instances! {
     fn svd(rows: usize, columns: usize, values: &[Self]) -> Result<[Vec<Self>; 3], DenseError> = dense::svd_of;
     fn eigh(n: usize, values: &[Self]) -> Result<[Vec<Self>; 2], DenseError> = dense::eigh_of;
     fn orthogonal(map: OrthogonalMap, frame: &Frame, x: &[Self], base: Option<&[Self]>, keep: bool) -> Orthogonal<Self> = orthogonal::value;
+    fn congruence(frame: &Frame, q: &[Self], l: &[Self]) -> Vec<Self> = congruence::value;
+    fn congruence_backward(frame: &Frame, q: &[Self], l: &[Self], grad: &[Self]) -> (Vec<Self>, Vec<Self>) = congruence::gradient;
     fn orthogonal_backward(tape: &OrthogonalTape<Self>, x: &[Self], base: Option<&[Self]>, grad: &[Self]) -> Vec<Self> = orthogonal::gradient;
 }

@@ -20,6 +20,7 @@ mod weight_norm;
 
 pub use dense::{DenseError, eigh, householder_reflectors, inverse, orthonormal_columns, svd};
 pub use optim::{AdamStep, SgdStep, adam, sgd};
+pub use orthogonal::congruence::{congruence, congruence_backward};
 pub use orthogonal::{Frame, OrthogonalMap, OrthogonalTape, orthogonal, orthogonal_backward};
 pub use real::Real;
 pub use rescale::rescale;

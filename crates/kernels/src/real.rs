@@ -12,6 +12,7 @@ use crate::instances::Instances;
 pub trait Real:
     Instances
     + faer::traits::RealField
+    + bytemuck::Pod
     + std::ops::Neg<Output = Self>
     + Copy
     + PartialOrd

@@ -8,14 +8,17 @@
 #![cfg_attr(not(feature = "flex"), allow(dead_code))]
 
 #[cfg(feature = "flex")]
+mod constant;
+#[cfg(feature = "flex")]
 mod graph;
 
-use std::any::Any;
-use std::fmt::{self, Debug};
-use std::sync::Arc;
+use std::fmt::Debug;
 
 use burn::tensor::{DType, Device, Tensor};
 use espalier_kernels::Real;
+
+#[cfg(feature = "flex")]
+pub(crate) use constant::Constant;
 
 /// Whether tensors of this device and float type are plain numbers of the kernels in the host's
 /// memory, which `into_data` and `from_data` only pass on.
@@ -121,35 +124,19 @@ pub(crate) fn binary<const D: usize, const E: usize>(
     None
 }
 
-/// A tensor that an operation takes as it is: nothing flows back to it.
-#[derive(Clone)]
-pub(crate) struct Constant(Arc<dyn Any + Send + Sync>);
+/// Nothing: there is no host's memory to be in.
+#[cfg(not(feature = "flex"))]
+#[derive(Debug, Clone)]
+pub(crate) enum Constant {}
 
+#[cfg(not(feature = "flex"))]
 impl Constant {
-    pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
-        let data = tensor.clone().without_autodiff().into_data();
-        Self(match data.dtype() {
-            DType::F64 => Arc::new(data.iter::<f64>().collect::<Vec<_>>()),
-            DType::F32 => match data.try_into_vec::<f32>() {
-                Ok(values) => Arc::new(values),
-                Err(_) => unreachable!("asked for the type that it has"),
-            },
-            _ => Arc::new(data.iter::<f32>().collect::<Vec<_>>()),
-        })
+    pub(crate) fn of<const D: usize>(_: &Tensor<D>) -> Option<Self> {
+        None
     }
 
-    /// Its values, in the float type of the tensor.
     pub(crate) fn values<T: Real>(&self) -> &[T] {
-        match self.0.downcast_ref::<Vec<T>>() {
-            Some(values) => values,
-            None => unreachable!("a constant has the float type of the inputs"),
-        }
-    }
-}
-
-impl Debug for Constant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Constant")
+        match *self {}
     }
 }
 

@@ -184,9 +184,12 @@ impl SpectralNormLink {
         let transposed = self.layout == Layout::Transposed;
         // A row-major matrix of this dimension by all others, or the transpose of one.
         let stored = if D == 2 { self.dim < 2 } else { self.dim == 0 && !transposed };
-        stored.then(|| Vectors {
-            u: Constant::of(u),
-            v: Constant::of(v),
+        if !stored {
+            return None;
+        }
+        Some(Vectors {
+            u: Constant::of(u)?,
+            v: Constant::of(v)?,
             eps: self.eps,
             transposed: transposed != (self.dim == 1),
         })

@@ -4,12 +4,14 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
+use super::host::Congruence;
 use super::link::matrix_link;
 use super::math::{
     diagonal, drawn, eigh, inverse_softplus, largest, on_diagonal, svd, tolerance, transposed,
 };
 use super::stiefel::{Tall, complete, orthonormal};
 use super::{Link, OrthogonalMap, Parametrization, Rule, RuleError, Site};
+use crate::host::binary;
 use crate::init::{Init, Rng};
 use crate::tree::{Buffer, Layout};
 
@@ -157,8 +159,8 @@ impl<const D: usize> Parametrization<D> for SingularLink<D> {
         let x = self.tall.turn(originals[0].clone());
         let left = |x: Tensor<D>| x.narrow(D - 1, 0, self.rank);
         let s = self.spectrum.of(diagonal(x.clone(), self.rank));
-        let u = orthonormal(self.map, left(x.clone()), Some(self.u_base.value()));
-        let v = orthonormal(self.map, left(transposed(x)), Some(self.v_base.value()));
+        let u = orthonormal(self.map, left(x.clone()), Some(self.u_base.value()), false);
+        let v = orthonormal(self.map, left(transposed(x)), Some(self.v_base.value()), false);
         self.tall.turn((u * s).matmul(transposed(v)))
     }
 
@@ -221,11 +223,14 @@ impl<const D: usize> EigenLink<D> {
 
 impl<const D: usize> Parametrization<D> for EigenLink<D> {
     fn forward(&self, originals: &[Tensor<D>]) -> Tensor<D> {
-        let x = self.layout.turn(originals[0].clone());
+        let x = originals[0].clone();
         let l = self.spectrum.of(diagonal(x.clone(), self.rank));
-        let left = x.narrow(D - 1, 0, self.rank);
-        let q = orthonormal(self.map, left, Some(self.base.value()));
-        self.layout.turn((q.clone() * l).matmul(transposed(q)))
+        // The value is symmetric, so that only the numbers tell one layout from the other.
+        let stored = self.layout == Layout::Transposed;
+        let left = x.narrow(if stored { D - 2 } else { D - 1 }, 0, self.rank);
+        let q = orthonormal(self.map, left, Some(self.base.value()), stored);
+        binary(&q, &l, Congruence { transposed: stored })
+            .unwrap_or_else(|| congruence_by_tensors(if stored { transposed(q) } else { q }, l))
     }
 
     fn right_inverse(&mut self, value: Tensor<D>) -> Result<Vec<Tensor<D>>, RuleError> {
@@ -254,6 +259,11 @@ impl<const D: usize> Parametrization<D> for EigenLink<D> {
     fn sample(&self, like: &Tensor<D>, rng: &mut Rng) -> Result<Tensor<D>, RuleError> {
         let x = drawn(Init::XavierNormal(1.0), like.dims(), like, rng)?;
         let [l, q] = self.split(&x.clone().matmul(transposed(x)))?;
-        Ok((q.clone() * self.spectrum.nearest(l)).matmul(transposed(q)))
+        Ok(congruence_by_tensors(q, self.spectrum.nearest(l)))
     }
+}
+
+/// `Q diag(l) Q^T`, on any device.
+pub(super) fn congruence_by_tensors<const D: usize>(q: Tensor<D>, l: Tensor<D>) -> Tensor<D> {
+    (q.clone() * l).matmul(transposed(q))
 }

@@ -9,7 +9,7 @@ use super::math::{
 };
 use super::skew::skewed_by_tensors;
 use super::{OrthogonalMap, RuleError, Site};
-use crate::host::{Constant, is_plain, unary};
+use crate::host::{Constant, unary};
 use crate::init::Rng;
 use crate::tree::{Buffer, Layout};
 
@@ -70,9 +70,8 @@ impl Tall {
         x: Tensor<D>,
         base: Option<Tensor<D>>,
     ) -> Tensor<D> {
-        let transposed = (self.layout == Layout::Transposed) != self.is_wide();
-        by_host(map, &x, base.as_ref(), transposed)
-            .unwrap_or_else(|| self.turn(by_tensors(map, self.turn(x), base)))
+        let stored = (self.layout == Layout::Transposed) != self.is_wide();
+        orthonormal(map, x, base, stored)
     }
 
     /// The tall matrices of a value in Burn's layout.
@@ -97,13 +96,16 @@ impl Tall {
 }
 
 /// The first `k` columns of an orthogonal matrix, times `base` from the left, for tall
-/// `[.., n, k]` numbers. Nothing above the diagonal of `x` counts.
+/// `[.., n, k]` numbers. Nothing above the diagonal of `x` counts. With `stored` both the numbers and
+/// the value are stored as their transposes.
 pub(super) fn orthonormal<const D: usize>(
     map: OrthogonalMap,
     x: Tensor<D>,
     base: Option<Tensor<D>>,
+    stored: bool,
 ) -> Tensor<D> {
-    by_host(map, &x, base.as_ref(), false).unwrap_or_else(|| by_tensors(map, x, base))
+    let turn = |x: Tensor<D>| if stored { transposed(x) } else { x };
+    by_host(map, &x, base.as_ref(), stored).unwrap_or_else(|| turn(by_tensors(map, turn(x), base)))
 }
 
 /// By the kernels, where the numbers are in the host's memory.
@@ -113,10 +115,11 @@ fn by_host<const D: usize>(
     base: Option<&Tensor<D>>,
     transposed: bool,
 ) -> Option<Tensor<D>> {
-    if !is_plain(&x.device(), x.dtype()) {
-        return None;
-    }
-    unary(x, Orthonormal::new(map, base.map(Constant::of), transposed))
+    let base = match base {
+        Some(base) => Some(Constant::of(base)?),
+        None => None,
+    };
+    unary(x, Orthonormal::new(map, base, transposed))
 }
 
 /// The same on any device.

@@ -9,7 +9,8 @@ use faer::Accum;
 
 use super::exp::skew;
 use super::inverse::invert;
-use super::matrix::{Matrix, add, mirrored, product};
+use super::matrix::{Matrix, add, product};
+use super::parts::mirrored;
 use crate::Real;
 
 /// The value, and `S^-1`, which is all that the gradient needs besides `X`.

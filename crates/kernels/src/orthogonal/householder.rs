@@ -7,7 +7,8 @@
 use faer::Accum;
 
 use super::inverse::invert;
-use super::matrix::{Matrix, Part, product, product_of_parts};
+use super::matrix::{Matrix, product};
+use super::parts::{Part, product_of_parts};
 use crate::Real;
 
 /// What the gradient needs besides `X`.

@@ -3,15 +3,20 @@
 use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
-use faer::reborrow::ReborrowMut;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::Arch;
 
 use crate::Real;
-use crate::pieces::{Cut, pieces};
+use crate::pieces::{Cut, each, pieces};
 
 /// Multiplications below which threads cost more than they give.
 pub(super) const PARALLEL: usize = 1 << 22;
+
+/// Multiplications that are worth a thread.
+const SHARE: usize = 1 << 20;
+
+/// Rows and columns of a product are shared out by so many.
+const EDGE: usize = 8;
 
 /// Side of the square tiles of passes that read along columns.
 const TILE: usize = 32;
@@ -45,11 +50,9 @@ impl<T: Real> Matrix<T> {
         let mut out = Self::zeros(rows, columns);
         if transposed {
             let stride = out.stride;
-            tiles(rows, columns, |down, along| {
-                for i in down {
-                    for j in along.clone() {
-                        out.values[i * stride + j] = values[j * rows + i];
-                    }
+            rows_in_tiles(&mut out.values, stride, columns, |i, along, row| {
+                for j in along {
+                    row[j] = values[j * rows + i];
                 }
             });
         } else {
@@ -63,12 +66,9 @@ impl<T: Real> Matrix<T> {
     /// Writes the first `columns` columns row-major, or their transpose.
     pub(super) fn write(&self, columns: usize, transposed: bool, values: &mut [T]) {
         if transposed {
-            let rows = self.rows;
-            tiles(columns, rows, |down, along| {
-                for j in down {
-                    for i in along.clone() {
-                        values[j * rows + i] = self.values[i * self.stride + j];
-                    }
+            rows_in_tiles(values, self.rows, self.rows, |j, along, row| {
+                for i in along {
+                    row[i] = self.at(i, j);
                 }
             });
         } else {
@@ -84,6 +84,21 @@ impl<T: Real> Matrix<T> {
 
     pub(super) fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Elements from one row to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// All rows, `stride` elements each.
+    pub(super) fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    /// An element.
+    pub(super) fn at(&self, row: usize, column: usize) -> T {
+        self.values[row * self.stride + column]
     }
 
     pub(super) fn row(&self, i: usize) -> &[T] {
@@ -186,14 +201,11 @@ impl<T: Real> Matrix<T> {
     /// The strictly lower part of `scale (M - M^T)`, in the first `columns` columns.
     pub(super) fn lower_skew(&self, columns: usize, scale: T) -> Self {
         let mut out = Self::zeros(self.rows, columns);
-        let stride = self.stride;
-        lower_tiles(self.rows, |down, along| {
-            for i in down {
-                let end = along.end.min(i).min(columns);
-                let row = out.row_mut(i);
-                for (j, x) in row.iter_mut().enumerate().take(end).skip(along.start) {
-                    *x = scale * (self.values[i * stride + j] - self.values[j * stride + i]);
-                }
+        let stride = out.stride;
+        rows_in_tiles(&mut out.values, stride, columns, |i, along, out| {
+            let row = self.row(i);
+            for j in along.start..along.end.min(i) {
+                out[j] = scale * (row[j] - self.at(j, i));
             }
         });
         out
@@ -239,6 +251,26 @@ impl Cut for Range<usize> {
         let middle = self.start + at;
         (self.start..middle, middle..self.end)
     }
+}
+
+/// Calls `work` for each row of a matrix of this stride, some columns at a time, so that what it
+/// reads down columns of another matrix stays in the cache; on all threads if that pays.
+pub(super) fn rows_in_tiles<T: Real>(
+    values: &mut [T],
+    stride: usize,
+    columns: usize,
+    work: impl Fn(usize, Range<usize>, &mut [T]) + Sync + Send,
+) {
+    let n = values.len();
+    let bands = values.chunks_mut(TILE * stride.max(1)).enumerate();
+    each(n, bands, |(band, values)| {
+        for start in (0..columns).step_by(TILE) {
+            let along = start..columns.min(start + TILE);
+            for (i, row) in (band * TILE..).zip(values.chunks_mut(stride)) {
+                work(i, along.clone(), row);
+            }
+        }
+    });
 }
 
 /// Calls `work` for each tile of a matrix.
@@ -315,11 +347,6 @@ pub(super) fn add<T: Real>(target: &mut Matrix<T>, weight: f64, source: &Matrix<
     });
 }
 
-/// The threads for so many multiplications.
-fn threads(work: usize) -> Par {
-    if work < PARALLEL { Par::Seq } else { Par::rayon(0) }
-}
-
 /// `out = alpha lhs rhs`, or that added to `out`.
 pub(super) fn product<T: Real>(
     out: MatMut<'_, T>,
@@ -329,100 +356,43 @@ pub(super) fn product<T: Real>(
     rhs: MatRef<'_, T>,
 ) {
     let work = lhs.nrows() * lhs.ncols() * rhs.ncols();
-    matmul(out, accum, lhs, rhs, T::of(alpha), threads(work));
+    let parts = (work / SHARE).clamp(1, rayon::current_num_threads());
+    shared(parts, out, accum, T::of(alpha), lhs, rhs);
 }
 
-/// `lhs rhs` for a product known to be symmetric (`sign` 1) or skew (`sign` -1): the lower triangle,
-/// at little more than half the price, and its mirror image.
-pub(super) fn mirrored<T: Real>(lhs: MatRef<'_, T>, rhs: MatRef<'_, T>, sign: f64) -> Matrix<T> {
-    let n = lhs.nrows();
-    let mut out = Matrix::zeros(n, n);
-    product_of_parts(
-        out.view_mut(),
-        Part::Lower,
-        Accum::Replace,
-        1.0,
-        (lhs, Part::Full),
-        (rhs, Part::Full),
-    );
-    out.mirror(T::of(sign));
-    out
-}
-
-/// Where a matrix may differ from zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Everywhere.
-    Full,
-    /// On and below the diagonal.
-    Lower,
-    /// On and above the diagonal.
-    Upper,
-}
-
-impl Part {
-    /// The columns of rows `rows` that count, of `n`.
-    fn columns(self, rows: &Range<usize>, n: usize) -> Range<usize> {
-        match self {
-            Part::Full => 0..n,
-            Part::Lower => 0..rows.end.min(n),
-            Part::Upper => rows.start.min(n)..n,
-        }
-    }
-
-    /// The rows of columns `columns` that count, of `n`.
-    fn rows(self, columns: &Range<usize>, n: usize) -> Range<usize> {
-        match self {
-            Part::Full => 0..n,
-            Part::Lower => columns.start.min(n)..n,
-            Part::Upper => 0..columns.end.min(n),
-        }
-    }
-}
-
-/// [`product`] of triangular or trapezoidal matrices, by panels that leave the zeros out.
+/// A product in so many parts, each one thread's.
 ///
-/// The zeros must be stored. Of `out` at least the elements in `wanted` are computed.
-pub(super) fn product_of_parts<T: Real>(
-    mut out: MatMut<'_, T>,
-    wanted: Part,
+/// A part is some rows or columns of the result, so that no thread waits for another's packing, and
+/// no sum is cut.
+fn shared<T: Real>(
+    parts: usize,
+    out: MatMut<'_, T>,
     accum: Accum,
-    alpha: f64,
-    (lhs, left): (MatRef<'_, T>, Part),
-    (rhs, right): (MatRef<'_, T>, Part),
+    alpha: T,
+    lhs: MatRef<'_, T>,
+    rhs: MatRef<'_, T>,
 ) {
-    let (m, n, depth) = (lhs.nrows(), rhs.ncols(), lhs.ncols());
-    // Small panels save more multiplications, large ones multiply faster.
-    let side = |size: usize| (size / 8).clamp(64, 256);
-    let by_rows = left != Part::Full || wanted != Part::Full;
-    let by_columns = right != Part::Full || wanted != Part::Full;
-    let (high, wide) =
-        (if by_rows { side(m) } else { m.max(1) }, if by_columns { side(n) } else { n.max(1) });
-    for i in (0..m).step_by(high) {
-        let rows = i..m.min(i + high);
-        let here = wanted.columns(&rows, n);
-        for j in (0..n).step_by(wide) {
-            let columns = j..n.min(j + wide);
-            if columns.start >= here.end || columns.end <= here.start {
-                continue;
-            }
-            let (a, b) = (left.columns(&rows, depth), right.rows(&columns, depth));
-            let inner = a.start.max(b.start)..a.end.min(b.end);
-            let mut target =
-                out.rb_mut().submatrix_mut(rows.start, columns.start, rows.len(), columns.len());
-            if inner.is_empty() {
-                if accum == Accum::Replace {
-                    target.fill(T::ZERO);
-                }
-                continue;
-            }
-            product(
-                target.rb_mut(),
-                accum,
-                alpha,
-                lhs.submatrix(rows.start, inner.start, rows.len(), inner.len()),
-                rhs.submatrix(inner.start, columns.start, inner.len(), columns.len()),
-            );
-        }
+    let (m, n) = (out.nrows(), out.ncols());
+    if parts <= 1 || m.max(n) < 2 * EDGE {
+        return matmul(out, accum, lhs, rhs, alpha, Par::Seq);
+    }
+    let few = parts / 2;
+    let at = |size: usize| (size * few / parts).next_multiple_of(EDGE).min(size);
+    if m >= n {
+        let at = at(m);
+        let (top, bottom) = out.split_at_row_mut(at);
+        let (above, below) = lhs.split_at_row(at);
+        rayon::join(
+            || shared(few, top, accum, alpha, above, rhs),
+            || shared(parts - few, bottom, accum, alpha, below, rhs),
+        );
+    } else {
+        let at = at(n);
+        let (left, right) = out.split_at_col_mut(at);
+        let (first, second) = rhs.split_at_col(at);
+        rayon::join(
+            || shared(few, left, accum, alpha, lhs, first),
+            || shared(parts - few, right, accum, alpha, lhs, second),
+        );
     }
 }

@@ -2,11 +2,14 @@
 //! products of Householder reflections, with their gradients.
 
 mod cayley;
+pub(crate) mod congruence;
 mod exp;
 mod householder;
 mod inverse;
 mod matrix;
+mod parts;
 mod series;
+mod square;
 #[cfg(test)]
 mod tests;
 mod thin;
@@ -55,6 +58,25 @@ impl Frame {
         self.rows * self.columns
     }
 
+    /// Does `work` on a thread of the pool, if it is enough that others will share it: from outside
+    /// each sharing would wake the pool anew.
+    fn at_home<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        if self.rows * self.size() < PARALLEL && !self.spread() {
+            work()
+        } else {
+            rayon::scope(|_| work())
+        }
+    }
+
+    /// Rows and columns as they are stored.
+    fn stored(&self) -> (usize, usize) {
+        if self.transposed { (self.columns, self.rows) } else { (self.rows, self.columns) }
+    }
+
+    fn is_square(&self, map: OrthogonalMap) -> bool {
+        map == OrthogonalMap::Cayley && self.rows == self.columns
+    }
+
     fn check<T>(&self, values: &[T], columns: usize) -> Result<(), DenseError> {
         if self.rows < self.columns {
             return Err(DenseError::Wide { rows: self.rows, columns: self.columns });
@@ -89,6 +111,7 @@ enum Steps<T> {
     Exp(series::Series<T>),
     Thin(thin::Thin<T>),
     Cayley(Matrix<T>),
+    Square(square::Square<T>),
     Householder(householder::Reflections<T>),
 }
 
@@ -137,9 +160,31 @@ pub(crate) fn value<T: Real>(
     if let Some(base) = base {
         frame.check(base, frame.rows)?;
     }
+    Ok(frame.at_home(|| value_at_home(map, frame, x, base, keep)))
+}
+
+fn value_at_home<T: Real>(
+    map: OrthogonalMap,
+    frame: &Frame,
+    x: &[T],
+    base: Option<&[T]>,
+    keep: bool,
+) -> (Vec<T>, Option<OrthogonalTape<T>>) {
     let mut value = vec![T::ZERO; x.len()];
     let one = |(i, out): (usize, &mut [T])| {
-        let x = frame.read(&x[i * frame.size()..][..frame.size()]);
+        let x = &x[i * frame.size()..][..frame.size()];
+        if frame.is_square(map) {
+            let n = frame.rows;
+            let base = base.map(|base| &base[i * n * n..][..n * n]);
+            return keep.then_some(Steps::Square(square::forward(
+                n,
+                frame.transposed,
+                x,
+                base,
+                out,
+            )));
+        }
+        let x = frame.read(x);
         let (q, steps) = forward(map, x);
         match base {
             None => q.write(frame.columns, frame.transposed, out),
@@ -161,7 +206,7 @@ pub(crate) fn value<T: Real>(
         value.chunks_exact_mut(size).enumerate().map(one).collect()
     };
     let steps = steps.into_iter().flatten().collect();
-    Ok((value, keep.then_some(OrthogonalTape { frame: *frame, steps })))
+    (value, keep.then_some(OrthogonalTape { frame: *frame, steps }))
 }
 
 /// The gradient of `x` for that of the value that [`orthogonal`] gave with `x` and `base`.
@@ -200,12 +245,26 @@ pub(crate) fn gradient<T: Real>(
     grad: &[T],
 ) -> Vec<T> {
     let frame = &tape.frame;
-    let (size, length) = (frame.size(), frame.batch * frame.size());
+    let length = frame.batch * frame.size();
     assert!(x.len() == length && grad.len() == length, "slices of the length of the value");
     assert!(base.is_none_or(|b| b.len() == frame.batch * frame.rows * frame.rows), "a whole base");
-    let mut dx = vec![T::ZERO; length];
+    frame.at_home(|| gradient_at_home(tape, x, base, grad))
+}
+
+fn gradient_at_home<T: Real>(
+    tape: &OrthogonalTape<T>,
+    x: &[T],
+    base: Option<&[T]>,
+    grad: &[T],
+) -> Vec<T> {
+    let frame = &tape.frame;
+    let size = frame.size();
+    let mut dx = vec![T::ZERO; grad.len()];
     let one = |(i, (out, steps)): (usize, (&mut [T], &Steps<T>))| {
         let grad = &grad[i * size..][..size];
+        if let Steps::Square(steps) = steps {
+            return square::backward(steps, grad, out);
+        }
         let g = match base {
             None => frame.read(grad),
             Some(base) => {
@@ -224,6 +283,8 @@ pub(crate) fn gradient<T: Real>(
         let dx = match steps {
             Steps::Exp(series) => exp::backward(series, g),
             Steps::Thin(thin) => thin::backward(thin, x(), &g),
+            // Has no need of the base.
+            Steps::Square(_) => return,
             Steps::Cayley(inverse) => cayley::backward(inverse, &x(), &g),
             Steps::Householder(reflections) => householder::backward(reflections, &x(), g),
         };

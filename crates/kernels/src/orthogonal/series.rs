@@ -10,7 +10,8 @@
 
 use faer::{Accum, MatRef};
 
-use super::matrix::{Matrix, add, combine, mirrored, product};
+use super::matrix::{Matrix, add, combine, product};
+use super::parts::mirrored;
 use crate::Real;
 
 /// Norms up to which the degrees 4, 8, 12 and 18 are exact to rounding, for `f32` and `f64`.

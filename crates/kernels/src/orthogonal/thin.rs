@@ -7,7 +7,8 @@
 
 use faer::Accum;
 
-use super::matrix::{Matrix, mirrored, product};
+use super::matrix::{Matrix, product};
+use super::parts::mirrored;
 use super::series::{Series, exponential};
 use crate::Real;
 

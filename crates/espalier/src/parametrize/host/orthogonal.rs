@@ -27,13 +27,14 @@ impl Orthonormal {
         };
         Self { map, base, transposed }
     }
+}
 
-    fn frame(&self, shape: &[usize]) -> Frame {
-        let (stack, sides) = shape.split_at(shape.len().saturating_sub(2));
-        let (first, second) = (sides[0], sides[1]);
-        let (rows, columns) = if self.transposed { (second, first) } else { (first, second) };
-        Frame { batch: stack.iter().product(), rows, columns, transposed: self.transposed }
-    }
+/// The last two dimensions are the matrices.
+pub(super) fn frame(shape: &[usize], transposed: bool) -> Frame {
+    let (stack, sides) = shape.split_at(shape.len().saturating_sub(2));
+    let (first, second) = (sides[0], sides[1]);
+    let (rows, columns) = if transposed { (second, first) } else { (first, second) };
+    Frame { batch: stack.iter().product(), rows, columns, transposed }
 }
 
 impl Operation<1> for Orthonormal {
@@ -45,7 +46,8 @@ impl Operation<1> for Orthonormal {
         keep: bool,
     ) -> Computed<T, OrthogonalTape<T>> {
         let base = self.base.as_ref().map(Constant::values);
-        match kernels::orthogonal(self.map, &self.frame(x.shape), x.values, base, keep) {
+        match kernels::orthogonal(self.map, &frame(x.shape, self.transposed), x.values, base, keep)
+        {
             Ok((values, saved)) => Computed { values, shape: x.shape.to_vec(), saved },
             Err(error) => unreachable!("registered for this shape: {error}"),
         }

@@ -6,6 +6,7 @@ use super::*;
 use crate::host::{binary, unary};
 use crate::init::Rng;
 use crate::parametrize::skew::skewed_by_tensors;
+use crate::parametrize::spectrum::congruence_by_tensors;
 use crate::parametrize::symmetric::symmetrized_by_tensors;
 use crate::parametrize::weight_norm::normed_by_tensors;
 
@@ -95,6 +96,27 @@ fn symmetric_matrices_equal_their_twin() {
 }
 
 #[test]
+fn symmetric_matrices_of_eigenvectors_equal_their_twin() {
+    for dtype in [DType::F32, DType::F64] {
+        for dims in [[1, 1, 1], [2, 6, 6], [2, 7, 3], [1, 70, 65]] {
+            let l = || leaf([dims[0], 1, dims[2]], dtype, 6);
+            compare(
+                &format!("{dims:?}, {dtype:?}"),
+                || [leaf(dims, dtype, 5), l()],
+                |[q, l]| binary(q, l, Congruence { transposed: false }).unwrap(),
+                |[q, l]| congruence_by_tensors(q.clone(), l.clone()),
+            );
+            compare(
+                &format!("{dims:?}, {dtype:?}, transposed"),
+                || [leaf([dims[0], dims[2], dims[1]], dtype, 5), l()],
+                |[q, l]| binary(q, l, Congruence { transposed: true }).unwrap(),
+                |[q, l]| congruence_by_tensors(q.clone().swap_dims(1, 2), l.clone()),
+            );
+        }
+    }
+}
+
+#[test]
 fn spectral_norm_equals_its_twin() {
     use crate::parametrize::{Rule, Site, SpectralNorm, SpectralNormLink};
     use crate::tree::Layout;
@@ -161,7 +183,7 @@ fn orthogonal_maps_equal_their_twins() {
                         let square = [dims[0], dims[1], dims[1]];
                         leaf(square, dtype, 8).detach().set_require_grad(false) * 0.3
                     });
-                    let constant = base.as_ref().map(crate::host::Constant::of);
+                    let constant = base.as_ref().and_then(crate::host::Constant::of);
                     compare(
                         &what,
                         || [leaf(dims, dtype, 7)],
