@@ -53,18 +53,17 @@ impl ModuleMapper for Start {
     }
 }
 
-/// Forward and backward through an `n x n` weight: the gradient of `sum(weight * given)`.
+/// Forward and backward through an `n x n` weight, for a gradient of ones: what a loss does beside
+/// the rule is left out.
 fn weight<R: Rule + 'static>(n: usize, rule: R) -> impl FnMut(usize) -> f64 + use<R> {
     let device = Device::flex().autodiff();
     let layer: Linear = LinearConfig::new(n, n).with_bias(false).init(&device);
     let mut net = Parametrized::new(layer);
     net.register("weight", rule).unwrap_or_else(|error| panic!("{error}"));
     let net = net.map(&mut Start { deviation: 1.0 / (n as f64).sqrt() });
-    let given = Tensor::<2>::random([n, n], Distribution::Normal(0.0, 1.0), &device);
     move |iterations| {
         timed(iterations, || {
-            let loss = (net.effective().weight.val() * given.clone()).sum();
-            let grads = net.grads(loss.backward());
+            let grads = net.grads(net.effective().weight.val().backward());
             grads.map(drop).unwrap_or_else(|error| panic!("{error}"));
         })
     }

@@ -4,6 +4,7 @@
 //! training, a bare tensor and a checkpoint share the same arithmetic.
 
 mod dense;
+mod fresh;
 mod instances;
 mod optim;
 mod orthogonal;

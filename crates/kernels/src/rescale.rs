@@ -54,7 +54,11 @@ pub fn rescale<T: Real>(
     slices.apply(
         values,
         #[inline(always)]
-        |row: &mut [T]| row.iter_mut().zip(&spread).for_each(|(x, factor)| *x *= *factor),
+        |rows: &mut [T]| {
+            for row in rows.chunks_mut(slices.width()) {
+                row.iter_mut().zip(&spread).for_each(|(x, factor)| *x *= *factor);
+            }
+        },
         #[inline(always)]
         |index, run: &mut [T]| multiply(run, factors[index]),
     );

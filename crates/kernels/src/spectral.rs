@@ -3,6 +3,7 @@
 use pulp::Arch;
 
 use crate::Real;
+use crate::fresh::fresh;
 use crate::pieces::{Pieces, each, pieces};
 use crate::sums::{add_rows, dot, long_dot, rows_in_piece, together};
 
@@ -209,16 +210,13 @@ pub fn spectral_norm<T: Real>(
     n: usize,
 ) -> (Vec<T>, T) {
     let sigma = power_iteration(matrix, w, u, v, eps, n);
-    let mut out = vec![T::ZERO; w.len()];
-    pieces(w.len(), (&mut out[..], w), |(out, w)| {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (out, w) in out.iter_mut().zip(w) {
-                    *out = *w / sigma;
-                }
-            },
-        );
+    let out = fresh(w.len(), |out| {
+        pieces(w.len(), (out, w), |(out, w)| {
+            Arch::new().dispatch(
+                #[inline(always)]
+                || out.writer().extend(w.iter().map(|w| *w / sigma)),
+            );
+        });
     });
     (out, sigma)
 }

@@ -60,8 +60,8 @@ pub(crate) fn long_dot<T: Real>(a: &[T], b: &[T]) -> f64 {
     parts.iter().sum()
 }
 
-/// Columns summed together: what is added up stays in the nearest cache.
-const COLUMNS: usize = 512;
+/// Columns summed together, in registers.
+const COLUMNS: usize = 64;
 
 /// Adds `sum_i term(i, columns)` to the sums of the columns, for `rows` rows of `sums.len()`.
 ///
@@ -74,16 +74,26 @@ fn by_column<T: Real>(
 ) {
     for first in (0..rows).step_by(SHORT) {
         let last = (first + SHORT).min(rows);
-        for (block, sums) in sums.chunks_mut(COLUMNS).enumerate() {
+        let (blocks, rest) = sums.as_chunks_mut::<COLUMNS>();
+        let mut start = 0;
+        for sums in blocks {
+            // Of a length that is known, so that no sum leaves its register.
             let mut short = [T::ZERO; COLUMNS];
-            let short = &mut short[..sums.len()];
-            let start = block * COLUMNS;
             for row in first..last {
-                term(row, start..start + sums.len(), short);
+                term(row, start..start + COLUMNS, &mut short);
             }
             for (sum, short) in sums.iter_mut().zip(short) {
                 *sum += short.wide();
             }
+            start += COLUMNS;
+        }
+        let mut short = [T::ZERO; COLUMNS];
+        let short = &mut short[..rest.len()];
+        for row in first..last {
+            term(row, start..start + rest.len(), short);
+        }
+        for (sum, short) in rest.iter_mut().zip(short) {
+            *sum += short.wide();
         }
     }
 }

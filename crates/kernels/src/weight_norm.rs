@@ -3,6 +3,7 @@
 use pulp::Arch;
 
 use crate::Real;
+use crate::fresh::fresh;
 use crate::pieces::{Cut, PIECE, Pieces, each, pieces};
 use crate::sums::{add_products, dot, long_dot, rows_in_piece, together};
 
@@ -39,7 +40,7 @@ impl Slices {
     }
 
     /// Elements of a row: everything for one index of `outer`.
-    fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.kept * self.inner
     }
 
@@ -98,23 +99,20 @@ impl Slices {
         together(self.kept, &parts)
     }
 
-    /// Does `row` on rows (all indices of `kept`), or `run` on runs that belong to one index.
+    /// Does `rows` on some rows (all indices of `kept`), or `run` on runs that belong to one index.
     pub(crate) fn apply<S: Cut>(
         &self,
         slices: S,
-        row: impl Fn(S) + Sync + Send,
+        rows: impl Fn(S) + Sync + Send,
         run: impl Fn(usize, S) + Sync + Send,
     ) {
         let n = self.len();
         if self.by_column() {
             let width = self.width();
-            let rows = rows_in_piece(width);
-            let tasks = Pieces::new(rows * width, n, slices).enumerate();
-            each(n, tasks, |(index, piece)| {
-                let elements = (rows * width).min(n - index * rows * width);
+            each(n, Pieces::new(rows_in_piece(width) * width, n, slices), |piece| {
                 Arch::new().dispatch(
                     #[inline(always)]
-                    || Pieces::new(width, elements, piece).for_each(&row),
+                    || rows(piece),
                 );
             });
         } else if self.inner > PIECE {
@@ -173,48 +171,46 @@ pub fn weight_norm<T: Real>(slices: &Slices, g: &[T], v: &[T]) -> (Vec<T>, Vec<T
     if slices.is_empty() {
         return (Vec::new(), vec![T::ZERO; slices.kept]);
     }
-    let mut w = vec![T::ZERO; v.len()];
     if slices.by_run() {
         let mut norms = vec![T::ZERO; slices.kept];
         let group = slices.group();
-        let wv = Pieces::new(group * slices.inner, v.len(), (&mut w[..], v));
-        let tasks = wv.zip(norms.chunks_mut(group).zip(g.chunks(group)));
-        each(v.len(), tasks, |((w, v), (norms, g))| {
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    let runs = w.chunks_mut(slices.inner).zip(v.chunks(slices.inner));
-                    for ((w, v), (norm, g)) in runs.zip(norms.iter_mut().zip(g)) {
-                        *norm = T::of(dot(v, v).sqrt());
-                        scale(w, v, *g / *norm);
-                    }
-                },
-            );
+        let w = fresh(v.len(), |w| {
+            let wv = Pieces::new(group * slices.inner, v.len(), (w, v));
+            let tasks = wv.zip(norms.chunks_mut(group).zip(g.chunks(group)));
+            each(v.len(), tasks, |((w, v), (norms, g))| {
+                Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        let mut w = w.writer();
+                        for (v, (norm, g)) in v.chunks(slices.inner).zip(norms.iter_mut().zip(g)) {
+                            *norm = T::of(dot(v, v).sqrt());
+                            let factor = *g / *norm;
+                            w.extend(v.iter().map(|v| *v * factor));
+                        }
+                    },
+                );
+            });
         });
         return (w, norms);
     }
     let norms: Vec<T> = slices.dots(v, v).into_iter().map(|sum| T::of(sum.sqrt())).collect();
     let factors: Vec<T> = g.iter().zip(&norms).map(|(g, norm)| *g / *norm).collect();
     let spread = slices.spread(&factors);
-    slices.apply(
-        (&mut w[..], v),
-        #[inline(always)]
-        |(w, v)| {
-            for ((w, v), factor) in w.iter_mut().zip(v).zip(&spread) {
-                *w = *v * *factor;
-            }
-        },
-        #[inline(always)]
-        |index, (w, v)| scale(w, v, factors[index]),
-    );
+    let w = fresh(v.len(), |w| {
+        slices.apply(
+            (w, v),
+            #[inline(always)]
+            |(w, v)| {
+                let mut w = w.writer();
+                for v in v.chunks(slices.width()) {
+                    w.extend(v.iter().zip(&spread).map(|(v, factor)| *v * *factor));
+                }
+            },
+            #[inline(always)]
+            |index, (w, v)| w.writer().extend(v.iter().map(|v| *v * factors[index])),
+        );
+    });
     (w, norms)
-}
-
-#[inline(always)]
-fn scale<T: Real>(w: &mut [T], v: &[T], factor: T) {
-    for (w, v) in w.iter_mut().zip(v) {
-        *w = *v * factor;
-    }
 }
 
 /// The gradients of [`weight_norm`] for `g`, which is returned, and for `v`, which takes the place
@@ -277,9 +273,12 @@ pub fn weight_norm_backward<T: Real>(
         (grad, v),
         #[inline(always)]
         |(grad, v)| {
-            let factors = whole.iter().zip(&along);
-            for ((grad, v), (whole, along)) in grad.iter_mut().zip(v).zip(factors) {
-                *grad = *whole * (*grad - *along * *v);
+            let width = slices.width();
+            for (grad, v) in grad.chunks_mut(width).zip(v.chunks(width)) {
+                let factors = whole.iter().zip(&along);
+                for ((grad, v), (whole, along)) in grad.iter_mut().zip(v).zip(factors) {
+                    *grad = *whole * (*grad - *along * *v);
+                }
             }
         },
         #[inline(always)]
