@@ -8,13 +8,14 @@ import sys
 import time
 
 import torch
+from torch.nn.utils import prune
 
 import weights
 
 torch.manual_seed(0)
 
 
-def step(widths, batch, fused, weight_norm=False, activation=torch.nn.ReLU):
+def step(widths, batch, fused, weight_norm=False, pruned=False, activation=torch.nn.ReLU):
     layers = []
     for i, (a, b) in enumerate(zip(widths, widths[1:])):
         layer = torch.nn.Linear(a, b)
@@ -22,6 +23,10 @@ def step(widths, batch, fused, weight_norm=False, activation=torch.nn.ReLU):
         if i + 2 < len(widths):
             layers.append(activation())
     net = torch.nn.Sequential(*layers)
+    if pruned:
+        # Before the optimizer is made: pruning puts `weight_orig` in the place of `weight`.
+        for layer in net[::2]:
+            prune.l1_unstructured(layer, "weight", 0.9)
     optim = torch.optim.AdamW(net.parameters(), fused=True if fused else None)
     x, y = torch.randn(batch, widths[0]), torch.randn(batch, widths[-1])
 
@@ -60,6 +65,30 @@ def optimizer(kind, shapes, fused):
     return run
 
 
+def prune_globally(millions):
+    """The smallest 80 % over as many layers as there are millions of weights."""
+    layers = [torch.nn.Linear(1000, 1000, bias=False) for _ in range(millions)]
+    full = [layer.weight.data for layer in layers]
+
+    def run(iterations):
+        seconds = 0.0
+        for _ in range(iterations):
+            start = time.perf_counter()
+            prune.global_unstructured(
+                [(layer, "weight") for layer in layers],
+                pruning_method=prune.L1Unstructured,
+                amount=0.8,
+            )
+            seconds += time.perf_counter() - start
+            # Pruning leaves the full weights as they are; they go back without a copy.
+            for layer, weight in zip(layers, full):
+                prune.remove(layer, "weight")
+                layer.weight.data = weight
+        return seconds
+
+    return run
+
+
 BIG = [(1024, 4096), (4096,), (4096, 1024), (1024,)]
 NETS = {
     "784-512-512-10": ([784, 512, 512, 10], 128),
@@ -71,12 +100,14 @@ made = {}
 
 def case(name):
     kind, which, mode = name.split("/")
+    if kind == "prune":
+        return prune_globally(int(mode))
     if kind == "weight":
         return weights.weight(which, int(mode))
     modes = mode.split("+")
     if kind == "step":
         widths, batch = NETS[which]
-        return step(widths, batch, "fused" in modes, "weight_norm" in modes)
+        return step(widths, batch, "fused" in modes, "weight_norm" in modes, "pruned" in modes)
     return optimizer(which, BIG, "fused" in modes)
 
 

@@ -28,7 +28,7 @@ use burn_train::{TrainOutput, TrainStep};
 use espalier::init::{Fan, Init, Nonlinearity, Rng};
 use espalier::optim::AdamW;
 use espalier::parametrize::Orthogonal;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{Parametrized, Selector};
 
@@ -67,7 +67,7 @@ impl Net {
         let mlp = kaiming.apply(mlp, &Selector::glob("**.weight")?, 7)?;
         let mut frame = Init::Constant(0.0).apply(mlp, &Selector::glob("**.bias")?, 7)?;
         frame.register("hidden.weight", Orthogonal::cayley())?;
-        frame.prune("input.weight", L1Unstructured, Amount::fraction(0.25))?;
+        frame.prune("input.weight", L1Unstructured::new(0.25))?;
         Ok(Self { frame })
     }
 }

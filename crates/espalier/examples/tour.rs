@@ -10,7 +10,7 @@ use espalier::init::{Fan, Init, Nonlinearity, Rng};
 use espalier::nn::Sequential;
 use espalier::optim::{AdamW, Groups, Options};
 use espalier::parametrize::{Orthogonal, Rules, Symmetric};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::schedule::Schedule;
 use espalier::state::{StateDict, Strict};
 use espalier::{ParameterTree, Parametrized, Selector};
@@ -161,7 +161,7 @@ fn train(mut net: Parametrized<Sequential>, device: &Device) -> Outcome<Parametr
 
 fn prune(mut net: Parametrized<Sequential>) -> Outcome<Parametrized<Sequential>> {
     println!("\n== prune");
-    net.prune("0.weight", L1Unstructured, Amount::fraction(0.5))?;
+    net.prune("0.weight", L1Unstructured::new(0.5))?;
     println!(">>> prune.l1_unstructured(net[0], 'weight', 0.5); (net[0].weight == 0).sum()");
     println!("{}", net.zeros("0.weight")?);
     assert_eq!(net.zeros("0.weight")?, 12, "half of 24, exactly");

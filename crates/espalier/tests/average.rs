@@ -13,7 +13,7 @@ use common::{Golden, Tolerance, assert_close, cast, device};
 use espalier::average::{Average, AveragedModel, update_bn};
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, Parametrized};
 
@@ -174,7 +174,7 @@ fn norms_that_are_not_reached_or_frozen_keep_their_statistics() {
 fn an_average_shares_nothing_with_the_network_in_training() {
     let mut net = with_norms(DType::F32);
     net.register("3.weight", Orthogonal::cayley()).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(0.5)).unwrap();
     let mut optim = SgdConfig::new().init();
     let mut average = AveragedModel::new(&net, Average::ema(0.5).unwrap());
     let mut before = StateDict::of(average.model());

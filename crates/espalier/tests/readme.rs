@@ -9,7 +9,7 @@ use espalier::init::{Fan, Init, Nonlinearity};
 use espalier::nn::Sequential;
 use espalier::optim::{AdamW, Groups, Options};
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::schedule::Schedule;
 use espalier::state::{StateDict, Strict};
 use espalier::{ParameterTree, Parametrized, Selector};
@@ -107,9 +107,8 @@ fn group() -> Outcome {
 fn prune() -> Outcome {
     let mut net = Parametrized::new(model());
     // [prune]
-    let l1 = L1Unstructured;
-    net.prune("0.weight", l1, Amount::fraction(0.5))?;
-    net.prune_global("*.weight", l1, Amount::fraction(0.2))?;
+    net.prune("0.weight", L1Unstructured::new(0.5))?;
+    net.prune_global("*.weight", L1Unstructured::new(0.2))?;
     assert!(net.is_pruned("2.weight"));
     println!("{} zeros", net.zeros("0.weight")?);
     // [/prune]

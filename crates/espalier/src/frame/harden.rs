@@ -64,20 +64,21 @@ impl Computed {
         let Some(mut kept) = kept else {
             return Err(RuleError::NotLast { expected: "sigmoid_mask" });
         };
-        if let Some(mask) = &self.mask {
-            let before = slot::kept(mask, rank, self.layout);
-            kept.iter_mut().zip(before).for_each(|(kept, before)| *kept &= before);
-        }
+        let dims = self.dense().dims();
+        let mut join = |slot: &Self| {
+            if let Some(mask) = &slot.mask {
+                let before = slot::kept(mask, &dims, slot.layout);
+                kept.iter_mut().zip(before).for_each(|(kept, before)| *kept &= before);
+            }
+        };
+        join(self);
         self.links.pop();
         // Without links, what computes a nested original computes the value.
         if self.links.is_empty()
             && let [Original::Nested(inner)] = self.originals.as_slice()
         {
             *self = (**inner).clone();
-            if let Some(mask) = &self.mask {
-                let before = slot::kept(mask, rank, self.layout);
-                kept.iter_mut().zip(before).for_each(|(kept, before)| *kept &= before);
-            }
+            join(self);
         }
         self.mask = Some(slot::make_mask(&kept, &self.dense(), self.layout));
         Ok(())

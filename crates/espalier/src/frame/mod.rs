@@ -303,14 +303,14 @@ impl<M: Module> Parametrized<M> {
 
     /// Puts into the template what belongs at slotted paths: values if folded, else placeholders.
     fn refresh(self) -> Self {
-        let values = self.values(Pass::Reading);
+        // A placeholder needs a shape only, and all values at once may be as much as the network.
+        let values = if self.folded { self.values(Pass::Reading) } else { BTreeMap::new() };
         let params = self.slots.iter().map(|(path, slot)| {
-            let value = &values[path];
-            let param = match slot {
-                Slot::Computed(computed) if self.folded => computed.leaf(value),
-                Slot::Computed(computed) => computed.shell(&value.dims()),
-                Slot::Tied(tied) if self.folded => self.untied(tied, value),
-                Slot::Tied(tied) => tied.shell.clone(),
+            let param = match (slot, values.get(path)) {
+                (Slot::Computed(computed), Some(value)) => computed.leaf(value),
+                (Slot::Computed(computed), None) => computed.shell(&computed.dims()),
+                (Slot::Tied(tied), Some(value)) => self.untied(tied, value),
+                (Slot::Tied(tied), None) => tied.shell.clone(),
             };
             (path.clone(), param)
         });

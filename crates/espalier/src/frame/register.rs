@@ -295,7 +295,7 @@ impl<M: Module> Parametrized<M> {
     }
 
     /// Puts these in the places of what computes the paths now.
-    fn put_back(&mut self, left: BTreeMap<String, Original>) {
+    pub(super) fn put_back(&mut self, left: BTreeMap<String, Original>) {
         let mut leaves = BTreeMap::new();
         for (path, left) in left {
             match (self.original_mut(&path), left) {
@@ -420,13 +420,18 @@ impl<M: Module> Parametrized<M> {
     /// [`Error::NoMatch`] for an unknown path, [`Error::Shape`] for a value of another shape,
     /// [`Error::Rule`] if a rule cannot take it. Then nothing is changed.
     pub fn set<const D: usize>(&mut self, path: &str, value: Tensor<D>) -> Result<(), Error> {
+        self.set_any(path, value.into())
+    }
+
+    /// As [`set`](Self::set), for a value of any rank.
+    pub(super) fn set_any(&mut self, path: &str, value: AnyTensor) -> Result<(), Error> {
         self.settle();
         let present = self.value(path)?;
-        let (expected, found) = (present.dims(), value.dims().to_vec());
+        let (expected, found) = (present.dims(), value.dims());
         if expected != found {
             return Err(Error::Shape { path: path.to_owned(), expected, found });
         }
-        let mut value = AnyTensor::from(value).conform(&present);
+        let mut value = value.conform(&present);
         let mut path = path.to_owned();
         if let Some(Slot::Tied(tied)) = self.slots.get(&path) {
             value = if tied.transposed { value.transpose() } else { value };

@@ -1,7 +1,7 @@
 //! How the value of one path is computed.
 
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
-use burn::tensor::Tensor;
+use espalier_kernels::Bits;
 
 use super::access::read;
 use crate::erase::{AnyModule, AnyTensor, with_rank};
@@ -97,6 +97,15 @@ impl Computed {
         match &self.mask {
             Some(mask) => apply_mask(mask, dense),
             None => dense,
+        }
+    }
+
+    /// The shape of the value.
+    pub(super) fn dims(&self) -> Vec<usize> {
+        match self.originals.as_slice() {
+            [Original::Leaf(leaf)] if self.links.is_empty() => read(leaf).value.dims(),
+            [Original::Nested(inner)] if self.links.is_empty() => inner.dims(),
+            _ => self.dense().dims(),
         }
     }
 
@@ -316,22 +325,44 @@ pub(super) fn with_pruned(mask: &AnyModule, value: AnyTensor, under: AnyTensor) 
     }, else unreachable!("tensors have up to eight dimensions"))
 }
 
-/// A tensor of any rank as a mask of the same rank, kept where true; the layout is PyTorch's.
+/// A mask for a tensor like this, kept where true; the layout is PyTorch's.
 pub(super) fn make_mask(kept: &[bool], like: &AnyTensor, layout: Layout) -> AnyModule {
+    let kept: Bits = kept.iter().copied().collect();
     let torch = layout.torch_shape(&like.dims());
+    mask_of(turned(kept, &torch, layout), like)
+}
+
+/// A mask for a tensor like this, of its own layout.
+pub(super) fn mask_of(kept: Bits, like: &AnyTensor) -> AnyModule {
+    let found = like.dims();
     with_rank!(like.rank(), D => {
-        let data = burn::tensor::TensorData::new(kept.to_vec(), torch);
-        let kept = Tensor::<D, burn::tensor::Bool>::from_data(data, &like.device());
-        AnyModule::new(Mask::keeping(layout.turn(kept)))
+        let mut dims = [0; D];
+        dims.copy_from_slice(&found);
+        AnyModule::new(Mask::of_bits(kept, dims, &like.device()))
     }, else unreachable!("tensors have up to eight dimensions"))
 }
 
-/// The kept positions of an erased mask in PyTorch's layout.
-pub(super) fn kept(mask: &AnyModule, rank: usize, layout: Layout) -> Vec<bool> {
+/// The bits of an erased mask, in the tensor's layout.
+pub(super) fn bits(mask: &AnyModule, rank: usize) -> &Bits {
     with_rank!(rank, D => match mask.get::<Mask<D>>() {
-        Some(mask) => layout.turn(mask.kept()).into_data().iter::<bool>().collect(),
+        Some(mask) => mask.bits(),
         None => unreachable!("a mask has the rank of its tensor"),
     }, else unreachable!("tensors have up to eight dimensions"))
+}
+
+/// The kept positions of an erased mask of a tensor of `dims`, in PyTorch's layout.
+pub(super) fn kept(mask: &AnyModule, dims: &[usize], layout: Layout) -> Vec<bool> {
+    turned(bits(mask, dims.len()).clone(), dims, layout).iter().collect()
+}
+
+/// Bits of a tensor of `dims` in the other layout.
+fn turned(bits: Bits, dims: &[usize], layout: Layout) -> Bits {
+    match (layout, dims) {
+        (Layout::Transposed, [stack @ .., rows, columns]) => {
+            bits.transposed(stack.iter().product(), *rows, *columns)
+        }
+        _ => bits,
+    }
 }
 
 impl Slot {

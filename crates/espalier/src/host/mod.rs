@@ -11,6 +11,7 @@
 mod constant;
 #[cfg(feature = "flex")]
 mod graph;
+mod numbers;
 
 use std::fmt::Debug;
 
@@ -19,6 +20,7 @@ use espalier_kernels::Real;
 
 #[cfg(feature = "flex")]
 pub(crate) use constant::Constant;
+pub(crate) use numbers::Numbers;
 
 /// Whether tensors of this device and float type are plain numbers of the kernels in the host's
 /// memory, which `into_data` and `from_data` only pass on.

@@ -1,11 +1,12 @@
 //! Containers that Burn lacks, with PyTorch's names: [`Sequential`], [`ModuleList`],
-//! [`ParameterList`]; [lazy layers](lazy); [`Hooked`] layers.
+//! [`ParameterList`]; [lazy layers](lazy); [`Hooked`] layers; a linear layer that is sparse from the start.
 
 mod hooks;
 mod layer;
 mod layers;
 pub mod lazy;
 mod list;
+mod masked_linear;
 mod sequential;
 mod window;
 
@@ -13,4 +14,5 @@ pub use hooks::{HookError, HookHandle, HookReturn, Hooked};
 pub use layer::{AnyLayer, Layer, LayerError, WidthError};
 pub use layers::Flatten;
 pub use list::{ModuleList, ParameterList};
+pub use masked_linear::MaskedLinear;
 pub use sequential::Sequential;

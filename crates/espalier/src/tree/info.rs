@@ -120,11 +120,8 @@ impl Layout {
         let name = components
             .find(|leaf| !leaf.starts_with("original") && *leaf != "parametrizations")
             .map_or("", |leaf| leaf.trim_end_matches("_mask"));
-        if (layer == "Linear" || layer == "LazyLinear") && name == "weight" && rank == 2 {
-            Self::Transposed
-        } else {
-            Self::Torch
-        }
+        let is_linear = ["Linear", "LazyLinear", "MaskedLinear"].contains(&layer);
+        if is_linear && name == "weight" && rank == 2 { Self::Transposed } else { Self::Torch }
     }
 
     /// Between Burn's layout of a tensor and PyTorch's, both ways.

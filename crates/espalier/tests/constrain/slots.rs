@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use espalier::constrain::{Constraints, MaxNorm, NonNeg, OrthogonalProjection, UnitNorm};
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::{ParameterTree, Parametrized};
 
 use crate::common::{
@@ -138,7 +138,7 @@ fn a_pruned_weight_stays_pruned_and_remembers_what_is_under_the_mask() {
             net.register("weight", WeightNorm::whole()).unwrap();
         }
         let dense = values(&net, "weight", &[3, 4]);
-        net.prune("weight", L1Unstructured, Amount::count(5)).unwrap();
+        net.prune("weight", L1Unstructured::new(5)).unwrap();
         let kept = net.kept("weight").unwrap();
         let before = ids(&net);
         let net = only(MaxNorm::new(0.5)).apply(net).unwrap();
@@ -165,7 +165,7 @@ fn a_pruned_weight_stays_pruned_and_remembers_what_is_under_the_mask() {
     }
     let mut net = linear(8);
     let dense = values(&net, "weight", &[3, 4]);
-    net.prune("weight", L1Unstructured, Amount::count(5)).unwrap();
+    net.prune("weight", L1Unstructured::new(5)).unwrap();
     let kept = net.kept("weight").unwrap();
     let mut net = only(MaxNorm::new(0.5)).apply(net).unwrap();
     net.remove("weight", espalier::Leave::Original).unwrap();

@@ -9,7 +9,7 @@ use espalier::constrain::{
 use espalier::nn::Sequential;
 use espalier::optim::{Adam, Sgd};
 use espalier::parametrize::WeightNorm;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::{Error, Parametrized};
 
 use crate::common::{norms, numbers, off_orthogonal, pair, values};
@@ -95,7 +95,7 @@ fn parametrized_pruned_and_tied_weights() {
     stays(
         |net| {
             net.register("0.weight", WeightNorm::dim(0))?;
-            net.prune("0.weight", L1Unstructured, Amount::count(4))?;
+            net.prune("0.weight", L1Unstructured::new(4))?;
             net.tie("2.weight", "0.weight")
         },
         &constraints,

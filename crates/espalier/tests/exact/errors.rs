@@ -12,7 +12,7 @@ use espalier::parametrize::{
     PositiveSemidefinite, Rule, RuleError, Rules, Skew, SpectralNorm, Sphere, Symmetric,
     WeightNorm,
 };
-use espalier::prune::{Amount, AmountError, L1Unstructured};
+use espalier::prune::{Amount, AmountError, L1Unstructured, PruneError};
 use espalier::{Error, Leave, Parametrized};
 
 use crate::common::{Case, Golden, Holder, Host, everything, tensor};
@@ -93,17 +93,17 @@ fn every_error_of_pytorch_is_one_here() {
 
 fn amounts(errors: &Errors) {
     let prune = |amount: Amount| {
-        move |net: &mut Net| net.prune("weight", L1Unstructured, amount).unwrap_err()
+        move |net: &mut Net| net.prune("weight", L1Unstructured::new(amount)).unwrap_err()
     };
     let is_fraction = |expected: f64| {
         move |error: &Error| {
-            matches!(error, Error::Amount { path, source: AmountError::Fraction { found } }
+            matches!(error, Error::Prune { path, source: PruneError::Amount(AmountError::Fraction { found }) }
                 if path == "weight" && (*found == expected || found.is_nan() && expected.is_nan()))
         }
     };
     let is_count = |wanted: usize, there: usize| {
         move |error: &Error| {
-            matches!(error, Error::Amount { path, source: AmountError::Count { asked, available } }
+            matches!(error, Error::Prune { path, source: PruneError::Amount(AmountError::Count { asked, available }) }
                 if path == "weight" && (*asked, *available) == (wanted, there))
         }
     };
@@ -123,7 +123,7 @@ fn amounts(errors: &Errors) {
     });
     errors.case("prune_amount_above_kept", |case| {
         let prepare = |net: &mut Net| {
-            net.prune("weight", L1Unstructured, Amount::count(20)).unwrap();
+            net.prune("weight", L1Unstructured::new(20)).unwrap();
         };
         let call = prune(Amount::count(11));
         refused(case, "ValueError", prepare, call, is_count(11, 10));
@@ -136,8 +136,7 @@ fn is_no_match(error: &Error) -> bool {
 
 fn pruning(errors: &Errors) {
     errors.case("prune_unknown_name", |case| {
-        let call =
-            |net: &mut Net| net.prune("wieght", L1Unstructured, Amount::fraction(0.5)).unwrap_err();
+        let call = |net: &mut Net| net.prune("wieght", L1Unstructured::new(0.5)).unwrap_err();
         refused(case, "AttributeError", nothing, call, is_no_match);
     });
     errors.case("prune_remove_unpruned", |case| {
@@ -343,8 +342,8 @@ fn a_call_does_all_or_nothing() {
     );
     assert_eq!(everything(&net), before);
 
-    let error = net.prune("**.weight", L1Unstructured, Amount::count(13)).unwrap_err();
-    assert!(matches!(&error, Error::Amount { path, .. } if path == "1.weight"));
+    let error = net.prune("**.weight", L1Unstructured::new(13)).unwrap_err();
+    assert!(matches!(&error, Error::Prune { path, .. } if path == "1.weight"));
     assert_eq!(everything(&net), before);
 
     net.register("0.weight", Orthogonal::cayley()).unwrap();
@@ -367,7 +366,7 @@ fn empty_and_infinite_matrices_are_refused() {
         let error = net.register("weight", Symmetric::new()).unwrap_err();
         assert!(is_rule(&error, "symmetric", |cause| matches!(cause, RuleError::Empty { .. })));
         net.register("weight", WeightNorm::whole()).unwrap();
-        net.prune("weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+        net.prune("weight", L1Unstructured::new(0.5)).unwrap();
         assert!(net.kept("weight").unwrap().is_empty());
     }
     for number in [f64::NAN, f64::INFINITY] {

@@ -55,7 +55,7 @@ impl<'a, const D: usize, H: Host<D>> Conformance<'a, D, H> {
         }
         let mut net = plain.clone();
         if masked {
-            net.prune("weight", L1Unstructured, Amount::fraction(0.4)).unwrap();
+            net.prune("weight", L1Unstructured::new(0.4)).unwrap();
         }
         Some(Self { row, label, rng, plain, net })
     }
@@ -423,7 +423,7 @@ fn masks_of_all_and_of_nothing_hold() {
             let numbers: Vec<f64> = (0..16).map(|_| rng.normal()).collect();
             let mut net = holding::<Linear>(&numbers, [4, 4]);
             rule.register(&mut net);
-            net.prune("weight", L1Unstructured, Amount::fraction(fraction)).unwrap();
+            net.prune("weight", L1Unstructured::new(Amount::fraction(fraction))).unwrap();
             let label = format!("{rule:?}, masked {fraction}");
             assert_eq!(net.kept("weight").unwrap().iter().filter(|kept| **kept).count(), expected);
             let largest = gradcheck::<2, Linear>(&label, &net, 1.0, &mut rng);

@@ -13,6 +13,7 @@ mod optim;
 mod orthogonal;
 mod properties;
 mod prune;
+mod prune_methods;
 mod rows;
 mod skew;
 mod spectra;

@@ -238,7 +238,7 @@ proptest! {
         for ask in asks {
             let available = count(&kept);
             let (amount, expected) = ask.of(available);
-            net.prune("weight", L1Unstructured, amount).unwrap();
+            net.prune("weight", L1Unstructured::new(amount)).unwrap();
             let now = net.kept("weight").unwrap();
             prop_assert_eq!(count(&now), available - expected);
             prop_assert!(now.iter().zip(&kept).all(|(now, before)| *before || !*now));
@@ -252,7 +252,7 @@ proptest! {
         }
         // The same mask again changes nothing, and removing keeps the zeros.
         let before = values(net.get::<3>("weight").unwrap());
-        net.prune("weight", L1Unstructured, Amount::count(0)).unwrap();
+        net.prune("weight", L1Unstructured::new(0)).unwrap();
         prop_assert_eq!(net.kept("weight").unwrap(), kept);
         net.remove("weight", Leave::Parametrized).unwrap();
         assert_same("removed", &values(net.get::<3>("weight").unwrap()), &before);
@@ -277,7 +277,7 @@ proptest! {
             net.tie("1.weight", "0.weight").unwrap();
         }
         if pruned {
-            net.prune("1.weight", L1Unstructured, Amount::fraction(0.3)).unwrap();
+            net.prune("1.weight", L1Unstructured::new(0.3)).unwrap();
         }
         let path = if through_alias { "1.weight" } else { "0.weight" };
         let dims = net.value(path).unwrap().dims();

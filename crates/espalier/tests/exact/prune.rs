@@ -4,7 +4,7 @@ use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
 use burn::optim::SgdConfig;
 use burn::tensor::Tensor;
-use espalier::prune::{Amount, L1Unstructured, Unstructured};
+use espalier::prune::{Amount, Importance, L1Unstructured};
 use espalier::state::StateDict;
 use espalier::{Leave, Parametrized};
 use serde_json::Value;
@@ -61,7 +61,7 @@ fn once<const D: usize, H: Host<D>>(name: &str) {
     for case in Golden::open("prune_l1").case(name) {
         let mut net = unpruned::<D, H>(&case);
         let amount = amount(&case.note["amount"]);
-        let pruned = net.prune("weight", L1Unstructured, amount).unwrap();
+        let pruned = net.prune("weight", L1Unstructured::new(amount)).unwrap();
         assert_eq!(pruned, ["weight"]);
         agrees::<D, H>(&net, &case, "weight_mask");
         let weight = H::turn(net.get::<D>("weight").unwrap());
@@ -85,7 +85,7 @@ fn composed<const D: usize, H: Host<D>>(name: &str) {
     for case in Golden::open("prune_l1").case(name) {
         let mut net = unpruned::<D, H>(&case);
         for (index, number) in case.note["amounts"].as_array().unwrap().iter().enumerate() {
-            net.prune("weight", L1Unstructured, amount(number)).unwrap();
+            net.prune("weight", L1Unstructured::new(amount(number))).unwrap();
             agrees::<D, H>(&net, &case, &format!("weight_mask_{index}"));
             let kept = net.kept("weight").unwrap();
             let kept = kept.iter().filter(|kept| **kept).count();
@@ -127,21 +127,14 @@ fn pruning_again_counts_what_remains() {
     composed::<4, Conv2d>("conv2d_composed");
 }
 
-/// PyTorch's `importance_scores`, as an own method.
-struct ByScores(Vec<f64>);
-
-impl Unstructured for ByScores {
-    fn choose(&self, _: &[f64], keep: &mut [bool], count: usize) {
-        L1Unstructured.choose(&self.0, keep, count);
-    }
-}
-
 #[test]
 fn importance_scores_agree() {
     for case in Golden::open("prune_l1").case("linear_scores") {
         let mut net = unpruned::<2, Linear>(&case);
-        let method = ByScores(case.values("importance_scores"));
-        net.prune("weight", method, amount(&case.note["amount"])).unwrap();
+        let scores = Linear::turn(case.tensor("importance_scores"));
+        let importance = Importance::new().with::<2>("weight", scores);
+        let method = L1Unstructured::new(amount(&case.note["amount"]));
+        net.prune_by("weight", method, &importance).unwrap();
         agrees::<2, Linear>(&net, &case, "weight_mask");
     }
 }
@@ -153,7 +146,7 @@ fn global_pruning_agrees() {
         let layer = |index| Linear::holding(case.tensor(&format!("{index}.weight_orig")));
         let mut net = Parametrized::new(Sequential::new().with(layer(0)).with(layer(1)));
         for (call, number) in case.note["amounts"].as_array().unwrap().iter().enumerate() {
-            let pruned = net.prune_global("**.weight", L1Unstructured, amount(number));
+            let pruned = net.prune_global("**.weight", L1Unstructured::new(amount(number)));
             assert_eq!(pruned.unwrap(), ["0.weight", "1.weight"]);
             for index in 0..2 {
                 let kept = net.kept(&format!("{index}.weight")).unwrap();
@@ -171,7 +164,7 @@ fn a_step_of_sgd_agrees() {
     for case in Golden::open("prune_l1").case("train_step") {
         let tolerance = Tolerance::elementwise(case.dtype);
         let mut net = unpruned::<2, Linear>(&case);
-        net.prune("weight", L1Unstructured, amount(&case.note["amount"])).unwrap();
+        net.prune("weight", L1Unstructured::new(amount(&case.note["amount"]))).unwrap();
         agrees::<2, Linear>(&net, &case, "weight_mask");
         let given: Tensor<2> = Linear::turn(case.tensor("grad_value"));
         let loss = (net.effective().weight.val() * given).sum();
@@ -204,7 +197,7 @@ fn a_step_of_sgd_agrees() {
 fn a_mask_of_pytorch_loads() {
     for case in Golden::open("prune_l1").case("linear_float_0p3") {
         let mut net = unpruned::<2, Linear>(&case);
-        net.prune("weight", L1Unstructured, Amount::count(30)).unwrap();
+        net.prune("weight", L1Unstructured::new(30)).unwrap();
         let zeros = Tensor::zeros_like(&stored::<2, _>(&net, "weight_orig"));
         let net = put(net, "weight_orig", zeros);
         let state = case.state_dict("");

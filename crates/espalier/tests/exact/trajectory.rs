@@ -31,7 +31,7 @@ fn network(case: &Case<'_>) -> Sequential {
 fn registered(case: &Case<'_>) -> Parametrized<Sequential> {
     let mut net = Parametrized::new(network(case));
     let amount = case.note["prune_amount"].as_f64().unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::fraction(amount)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(Amount::fraction(amount))).unwrap();
     net.register("2.weight", Orthogonal::cayley()).unwrap();
     let dim = case.note["weight_norm_dim"].as_u64().unwrap() as usize;
     net.register("4.weight", WeightNorm::dim(dim)).unwrap();

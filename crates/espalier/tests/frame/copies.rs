@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use espalier::Parametrized;
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 
 use crate::common::{output, train, wrapped};
@@ -15,7 +15,7 @@ fn net() -> Parametrized<Sequential> {
     let mut net = wrapped(3);
     net.register("3.weight", Orthogonal::cayley()).unwrap();
     net.register("5.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(0.5)).unwrap();
     net
 }
 

@@ -8,7 +8,7 @@ use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor};
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, Own, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{Kind, Leave, Parametrized};
 
@@ -18,7 +18,7 @@ fn net() -> Parametrized<Sequential> {
     let mut net = wrapped(5);
     net.register("3.weight", Orthogonal::cayley()).unwrap();
     net.register("5.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("5.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("5.weight", L1Unstructured::new(0.5)).unwrap();
     net.tie("3.bias", "0.bias").unwrap();
     net
 }
@@ -164,7 +164,7 @@ fn an_edit_through_a_tie_is_one_edit() {
     let hundred = Tensor::<1>::full([8], 100.0, &Device::default());
     net.set("3.bias", hundred).unwrap();
     assert_eq!(values::<1>(&net, "0.bias"), [100.0; 8]);
-    net.prune("3.bias", L1Unstructured, Amount::count(2)).unwrap();
+    net.prune("3.bias", L1Unstructured::new(2)).unwrap();
     assert!(net.is_pruned("0.bias"));
     assert_eq!(values::<1>(&net, "0.bias")[..2], [0.0; 2]);
     net.untie("3.bias").unwrap();

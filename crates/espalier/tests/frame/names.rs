@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Bool, Int, Tensor};
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{ParameterTree, Parametrized, Selector};
 
@@ -15,8 +15,8 @@ fn slotted() -> Parametrized<Sequential> {
     let mut net = wrapped(0);
     net.register("3.weight", Orthogonal::cayley()).unwrap();
     net.register("5.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("5.weight", L1Unstructured, Amount::fraction(0.25)).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(7)).unwrap();
+    net.prune("5.weight", L1Unstructured::new(0.25)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(7)).unwrap();
     net.tie("3.bias", "0.bias").unwrap();
     net
 }

@@ -12,7 +12,7 @@ use espalier::Parametrized;
 use espalier::nn::Sequential;
 use espalier::optim::{Groups, Options, Sgd};
 use espalier::parametrize::{Orthogonal, Own, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 
 use crate::common::{Identity, device, inputs, loss_grads, train, values, wrapped};
@@ -37,7 +37,7 @@ fn every_optimizer_trains_the_wrapper_and_constraints_hold() {
         let mut net = wrapped(7);
         net.register("3.weight", Orthogonal::cayley()).unwrap();
         net.register("5.weight", WeightNorm::dim(0)).unwrap();
-        net.prune("5.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+        net.prune("5.weight", L1Unstructured::new(0.5)).unwrap();
         let zero = values::<2>(&net, "5.weight").iter().map(|w| *w == 0.0).collect::<Vec<_>>();
         let before = loss(&net);
         net = train(net, &mut optim, 30);
@@ -95,7 +95,7 @@ fn optimizer_state_survives_registering_and_removing() {
     plain = train(plain, &mut plain_optim, 6);
     net = train(net, &mut optim, 3);
     net.register("3.weight", Own::new("identity", Identity { counter: &COUNTER })).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(0)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(0)).unwrap();
     for step in 3..5 {
         let grads = loss_grads(&net, step);
         net = optim.step(0.05, net, grads);

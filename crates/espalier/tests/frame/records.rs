@@ -9,7 +9,7 @@ use burn::optim::AdamWConfig;
 use espalier::Parametrized;
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, Rules, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 
 use crate::common::{device, output, train, values, wrapped};
@@ -21,8 +21,8 @@ fn net() -> Parametrized<Sequential> {
     net.register("0.weight", WeightNorm::whole()).unwrap();
     net.register("3.weight", Symmetric::new()).unwrap();
     net.register("3.weight", Orthogonal::cayley()).unwrap();
-    net.prune("5.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::fraction(0.3)).unwrap();
+    net.prune("5.weight", L1Unstructured::new(0.5)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(0.3)).unwrap();
     net.tie("3.bias", "0.bias").unwrap();
     train(net, &mut AdamWConfig::new().init(), 4)
 }
@@ -104,7 +104,7 @@ fn originals_keep_the_load_and_save_mappers_of_a_column_layout() {
     let config = || LinearConfig::new(6, 6).with_layout(LinearLayout::Col);
     let linear = || Parametrized::new(config().init(&device()));
     let mut net = linear();
-    net.prune("weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("weight", L1Unstructured::new(0.5)).unwrap();
     net.register("weight", Symmetric::new()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("col.bpk");

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use espalier::nn::{ModuleList, ParameterList, Sequential};
 use espalier::optim::{Groups, Options, Sgd};
 use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::schedule::Schedule;
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, Leave, Parametrized, Selector};
@@ -86,15 +86,11 @@ fn each_refusal_says_what_and_how_to_mend() {
             "cannot tie `0.bias` to `0.bias`: they are one parameter already",
         ),
         (
-            refused(&mut net, |n| {
-                n.prune("*.weight", L1Unstructured, Amount::fraction(1.5)).unwrap_err()
-            }),
+            refused(&mut net, |n| n.prune("*.weight", L1Unstructured::new(1.5)).unwrap_err()),
             "`0.weight`: a fraction to prune lies in 0.0..=1.0, found 1.5",
         ),
         (
-            refused(&mut net, |n| {
-                n.prune("*.weight", L1Unstructured, Amount::count(30)).unwrap_err()
-            }),
+            refused(&mut net, |n| n.prune("*.weight", L1Unstructured::new(30)).unwrap_err()),
             "`5.weight`: cannot prune 30 of 24 values",
         ),
         (refused(&mut net, |n| n.kept("0.weight").unwrap_err()), "`0.weight` is not pruned"),
@@ -212,7 +208,7 @@ fn tied_paths_are_one_parameter_to_groups() {
 #[test]
 fn a_mask_keeps_the_shape_it_was_made_for() {
     let mut net = wrapped(34);
-    net.prune("3.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("3.weight", L1Unstructured::new(0.5)).unwrap();
     let half = || espalier::parametrize::Own::new("half", Half {});
     let text = refused(&mut net, |n| n.register_unsafe("3.weight", half()).unwrap_err());
     assert!(text.contains("may not change the shape"), "{text}");
@@ -268,7 +264,7 @@ fn a_failed_load_leaves_the_statistics_of_clones_alone() {
 fn descriptions_never_register_twice() {
     let mut net = wrapped(38);
     net.register("3.weight", Symmetric::new()).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(5)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(5)).unwrap();
     let (description, kept) = (net.description(), net.kept("0.weight").unwrap());
     let rules = espalier::parametrize::Rules::builtin();
     net.apply_description(&description, &rules).unwrap();
@@ -294,7 +290,7 @@ fn initializing_leaves_buffers_alone_and_knows_the_layout_of_originals() {
     assert!(error.to_string().contains("running statistic"));
 
     let mut net = wrapped(40);
-    net.prune("0.weight", L1Unstructured, Amount::count(0)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(0)).unwrap();
     let uniform = espalier::init::Init::XavierUniform(1.0);
     let pruned = uniform.apply(net, &Selector::path("0.weight_orig"), 7).unwrap();
     let plain = uniform.apply(wrapped(40), &Selector::path("0.weight"), 7).unwrap();

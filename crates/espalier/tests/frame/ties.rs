@@ -6,7 +6,7 @@ use burn::optim::SgdConfig;
 use burn::tensor::{Tensor, Tolerance};
 use espalier::nn::Sequential;
 use espalier::parametrize::WeightNorm;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{ParameterTree, Parametrized};
 
@@ -65,7 +65,7 @@ fn a_decoder_ties_to_the_transpose_of_its_encoder_and_stays_so_in_training() {
     net.tie("1.weight", "0.weight").unwrap_err();
     net.tie_transposed("1.weight", "0.weight").unwrap();
     net.register("1.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(4)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(4)).unwrap();
     assert!(net.is_parametrized("0.weight"), "what one name gets, both have");
     let names: Vec<String> = net.named_parameters().into_iter().map(|p| p.path).collect();
     assert!(names.iter().all(|name| !name.starts_with("1.w") && !name.starts_with("1.p")));
@@ -191,7 +191,7 @@ fn what_is_frozen_stays_frozen_through_removal_folding_and_untying() {
 fn the_mask_of_a_transposed_tie_is_told_in_the_layout_of_the_path_asked_for() {
     let mut net = auto_encoder();
     net.tie_transposed("1.weight", "0.weight").unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(7)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(7)).unwrap();
     for path in ["0.weight", "1.weight"] {
         let torch: Vec<f32> = get(&net, path).transpose().into_data().iter::<f32>().collect();
         let kept: Vec<bool> = torch.iter().map(|value| *value != 0.0).collect();

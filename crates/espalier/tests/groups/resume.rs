@@ -10,7 +10,7 @@ use espalier::optim::{
     Adam, AdamW, GroupState, GroupedOptimizer, Groups, Options, Sgd, StateError,
 };
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::schedule::{OneCycle, Schedule};
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, Parametrized};
@@ -46,7 +46,7 @@ fn dressed(dtype: DType) -> Net {
     let mut net = plain(dtype);
     net.register("0.weight", WeightNorm::dim(0)).unwrap();
     net.register("4.weight", Orthogonal::cayley()).unwrap();
-    net.prune("5.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("5.weight", L1Unstructured::new(0.5)).unwrap();
     net.tie("4.bias", "2.bias").unwrap();
     net
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use espalier::init::{Init, Rng};
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{Error, ParameterTree, Parametrized, Selector};
 
@@ -78,7 +78,7 @@ fn what_a_rule_cannot_take_is_refused_everywhere() {
 #[test]
 fn a_pruned_parameter_keeps_its_mask() {
     let mut net = Parametrized::new(plain());
-    net.prune("0.weight", L1Unstructured, Amount::count(7)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(7)).unwrap();
     let kept = net.kept("0.weight").unwrap();
     net.init("0.weight", Init::Constant(3.0), 0).unwrap();
     assert_eq!(net.kept("0.weight").unwrap(), kept);

@@ -6,7 +6,7 @@ use espalier::init::Init;
 use espalier::nn::lazy::*;
 use espalier::nn::{Layer, Sequential};
 use espalier::parametrize::Symmetric;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::{AnyTensor, Error, Parametrized, Selector};
 
 use crate::common::{INPUT, device, images, lazy};
@@ -25,8 +25,8 @@ fn touching_a_parameter_before_the_first_pass_says_what_to_do() {
         net.value("4.weight").unwrap_err(),
         net.set("4.weight", Tensor::<2>::ones([4, 6], &device())).unwrap_err(),
         net.register("4.weight", Symmetric::new()).unwrap_err(),
-        net.prune("4.weight", L1Unstructured, Amount::fraction(0.5)).unwrap_err(),
-        net.prune_global("4.weight", L1Unstructured, Amount::fraction(0.5)).unwrap_err(),
+        net.prune("4.weight", L1Unstructured::new(0.5)).unwrap_err(),
+        net.prune_global("4.weight", L1Unstructured::new(0.5)).unwrap_err(),
         net.tie("4.weight", "6.weight").unwrap_err(),
         net.zeros("4.weight").unwrap_err(),
         net.parametrizations("4.weight").unwrap_err(),
@@ -48,7 +48,7 @@ fn touching_a_parameter_before_the_first_pass_says_what_to_do() {
 
     let _: Tensor<2> = net.effective().forward(images(0, &device())).unwrap();
     assert_eq!(net.get::<2>("4.weight").unwrap().dims(), [36, 6]);
-    net.prune("4.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("4.weight", L1Unstructured::new(0.5)).unwrap();
     assert_eq!(net.zeros("4.weight").unwrap(), 108);
 }
 

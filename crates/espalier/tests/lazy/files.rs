@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use espalier::nn::Sequential;
 use espalier::nn::lazy::*;
 use espalier::parametrize::WeightNorm;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, ParameterTree, Parametrized};
 
@@ -231,7 +231,7 @@ fn a_wrappers_file_rebuilds_slots_on_lazy_layers_in_a_fresh_process() {
         net = optim.step(0.05, net, grads);
     }
     net.register("4.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("6.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("6.weight", L1Unstructured::new(0.5)).unwrap();
     let grads = step(&net, 2);
     net = optim.step(0.05, net, grads);
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use espalier::nn::Sequential;
 use espalier::nn::lazy::LazyLinearConfig;
 use espalier::parametrize::Orthogonal;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Leave, ParameterTree, Parametrized};
 
@@ -60,14 +60,14 @@ fn a_rule_and_a_mask_hold_for_both() {
     assert_eq!(first, second);
 
     let mut net = seen();
-    net.prune("1.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("1.weight", L1Unstructured::new(0.5)).unwrap();
     assert_eq!(["0.weight", "1.weight"].map(|path| net.zeros(path).unwrap()), [8, 8]);
     assert_eq!(net.num_params(), 20);
     net.remove("1.weight", Leave::Parametrized).unwrap();
     assert_eq!(net.ties().len(), 2);
 
     let mut net = seen();
-    net.prune_global("*.weight", L1Unstructured, Amount::count(4)).unwrap();
+    net.prune_global("*.weight", L1Unstructured::new(4)).unwrap();
     assert_eq!(net.num_params(), 20);
 }
 

@@ -12,7 +12,7 @@ use espalier::nn::lazy::*;
 use espalier::nn::{AnyLayer, Sequential};
 use espalier::optim::{Groups, Options};
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{ParameterTree, Parametrized};
 
@@ -168,7 +168,7 @@ fn a_slot_elsewhere_does_not_keep_the_first_pass_from_filling_the_wrapper() {
         assert_ne!(data(net.get::<2>("0.weight").unwrap()), before);
     }
     net.register("0.weight", Orthogonal::cayley()).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(0.5)).unwrap();
     let _: Tensor<2> = net.effective().forward(normal([4, 3], 0, &device())).unwrap();
     assert_eq!(net.zeros("0.weight").unwrap(), 9);
     let folded = net.fold();

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use espalier::nn::Sequential;
 use espalier::observe::{Jsonl, ObserveError, TensorBoard, Watch};
 use espalier::optim::{Groups, Sgd};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::{Error, Parametrized};
 
 use crate::events;
@@ -24,7 +24,7 @@ fn run(dir: &Path) -> (PathBuf, PathBuf) {
     let weight = Tensor::<2>::from_data([[-1.0, 0.5], [0.25, 2.0], [0.125, -0.75]], &device);
     net.set("0.weight", weight).unwrap();
     net.set("0.bias", Tensor::<1>::from_data([f32::NAN, 0.5], &device)).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(2)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(2)).unwrap();
     let mut optim = Groups::new(Sgd::new().with_rate(0.5)).build(&net).unwrap();
     let board = TensorBoard::create_at(dir, 1.5e9).unwrap();
     let (events, lines) = (board.path().to_owned(), dir.join("watch.jsonl"));

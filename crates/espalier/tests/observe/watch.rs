@@ -11,7 +11,7 @@ use espalier::nn::Sequential;
 use espalier::observe::{ObserveError, Plain, Record, Sink, Stats, Watch};
 use espalier::optim::{AdamW, Groups};
 use espalier::parametrize::{Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{Error, Parametrized, Selector};
 
@@ -75,7 +75,7 @@ fn effective_weights_under_their_names_and_gradients_of_originals() {
     let mut net = net();
     net.register("0.weight", WeightNorm::dim(0)).unwrap();
     net.register("3.weight", Symmetric::new()).unwrap();
-    net.prune("4.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("4.weight", L1Unstructured::new(0.5)).unwrap();
     let grads = grads(&net, 0);
     let id = |path: &str| net.entries().iter().find(|info| info.path == path).unwrap().id;
     let expected = Stats::of(&grads.get::<2>(id("3.weight")).unwrap(), 64).unwrap();

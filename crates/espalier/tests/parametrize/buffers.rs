@@ -5,7 +5,7 @@ use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::Tensor;
 use espalier::parametrize::{Own, Symmetric};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Buffer, Error, Kind, Leave, ParameterTree, Parametrized};
 
@@ -98,7 +98,7 @@ fn running_statistics_and_masks_on_buffers_are_refused() {
     let before = everything(&net);
     let error = net.register("norm.running_mean", Own::new("halves", Halves {})).unwrap_err();
     assert!(matches!(&error, Error::RunningStatistic { path } if path == "norm.running_mean"));
-    let error = net.prune("fixed", L1Unstructured, Amount::count(1)).unwrap_err();
+    let error = net.prune("fixed", L1Unstructured::new(1)).unwrap_err();
     assert!(matches!(&error, Error::Kind { path, expected: Kind::Parameter } if path == "fixed"));
     assert_eq!(everything(&net), before);
 }

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::optim::AdamConfig;
 use burn::tensor::Tensor;
 use espalier::parametrize::{Own, Parametrization, RuleError, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, Leave, ParameterTree, Parametrized};
 
@@ -193,7 +193,7 @@ fn a_mask_and_a_chain_share_a_tensor_and_links_go_under_the_mask() {
     let mut net = pair(10);
     net.tie("2.weight", "0.weight").unwrap();
     net.register("0.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(5)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(5)).unwrap();
     net.register("2.weight", Symmetric::new()).unwrap();
     assert_eq!(
         net.parametrizations("0.weight").unwrap().to_string(),
@@ -217,7 +217,7 @@ fn the_order_is_saved_and_restored() {
     net.register("weight", Symmetric::new()).unwrap();
     net.insert_link("weight", 0, Own::new("halves", Halves {})).unwrap();
     net.insert_link("weight", 1, Own::new("scaled", scaled(2.0))).unwrap();
-    net.prune("weight", L1Unstructured, Amount::count(3)).unwrap();
+    net.prune("weight", L1Unstructured::new(3)).unwrap();
     let mut other = square(12);
     other.apply_description(&net.description(), &rules()).unwrap();
     assert_eq!(rules_of(&other), ["halves", "scaled", "symmetric"]);

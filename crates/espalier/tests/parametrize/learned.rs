@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use espalier::parametrize::{
     Lora, RuleError, Rules, SigmoidMask, SigmoidMaskLink, Symmetric, WeightNorm,
 };
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, ParameterTree, Parametrized};
 
@@ -76,7 +76,7 @@ fn an_adapter_a_rule_and_a_mask_share_a_tensor() {
     net.register("weight", Lora::new(1)).unwrap();
     net.register("weight", WeightNorm::dim(0)).unwrap_err(); // of two originals: only as the first
     net.register("weight", Symmetric::new()).unwrap();
-    net.prune("weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("weight", L1Unstructured::new(0.5)).unwrap();
     assert_eq!(net.parametrizations("weight").unwrap().rules, ["lora", "symmetric"]);
     let kept = net.kept("weight").unwrap();
     let mut optim = AdamConfig::new().init();
@@ -147,7 +147,7 @@ fn hardening_joins_a_mask_and_keeps_the_links_before() {
     let mut net = square(6);
     net.register("weight", Symmetric::new()).unwrap();
     net.register("weight", SigmoidMask::new()).unwrap();
-    net.prune("weight", L1Unstructured, Amount::count(5)).unwrap();
+    net.prune("weight", L1Unstructured::new(5)).unwrap();
     net.harden("weight").unwrap();
     assert_eq!(net.parametrizations("weight").unwrap().rules, ["symmetric"]);
     assert_eq!(net.zeros("weight").unwrap(), 5, "open gates close nothing more");

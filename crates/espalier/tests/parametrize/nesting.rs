@@ -5,7 +5,7 @@ use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::Tensor;
 use espalier::parametrize::{Own, Symmetric, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, Leave, ParameterTree, Parametrized};
 
@@ -159,7 +159,7 @@ fn nested_originals_have_pytorchs_layout() {
 fn an_original_can_be_pruned() {
     let mut net = square(4);
     net.register("weight", WeightNorm::dim(0)).unwrap();
-    net.prune(DIRECTION, L1Unstructured, Amount::count(6)).unwrap();
+    net.prune(DIRECTION, L1Unstructured::new(6)).unwrap();
     assert!(net.is_pruned(DIRECTION) && !net.is_pruned("weight"));
     assert_eq!(net.zeros(DIRECTION).unwrap(), 6);
     assert_eq!(net.zeros("weight").unwrap(), 6, "a direction of zero has no length");

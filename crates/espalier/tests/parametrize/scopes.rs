@@ -80,8 +80,7 @@ fn ties_nests_masks_and_plain_parameters_are_read_through_a_scope() {
     net.register("0.weight", Own::new("halves", Halves {})).unwrap();
     let nested = "0.parametrizations.weight.original1";
     net.register(nested, Own::new("doubled", Doubled { counter: counts })).unwrap();
-    net.prune("0.weight", espalier::prune::L1Unstructured, espalier::prune::Amount::count(4))
-        .unwrap();
+    net.prune("0.weight", espalier::prune::L1Unstructured::new(4)).unwrap();
     evaluations(counts);
     let scope = net.cached();
     let w = scope.get::<2>("0.weight").unwrap();

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use espalier::parametrize::{
     Orthogonal, Own, Symmetric, WeightNorm, transfer_parametrizations_and_params as transfer,
 };
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::{Error, ParameterTree, Parametrized};
 
 use crate::common::*;
@@ -19,7 +19,7 @@ fn rules_originals_and_state_are_copied_and_shared_with_nobody() {
     from.register("0.weight", Symmetric::new()).unwrap();
     from.register("0.parametrizations.weight.original1", Own::new("scaled", scaled(2.0))).unwrap();
     from.register("2.weight", Orthogonal::cayley()).unwrap();
-    from.prune("2.weight", L1Unstructured, Amount::count(3)).unwrap();
+    from.prune("2.weight", L1Unstructured::new(3)).unwrap();
     let mut to = pair(2);
     let (bias, id) = (to.get::<1>("0.bias").unwrap(), to.named_parameters()[2].id);
     assert_eq!(transfer(&from, &mut to, None).unwrap(), ["0.weight", "2.weight"]);

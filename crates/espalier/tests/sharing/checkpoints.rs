@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use espalier::init::Init;
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict, ValueFault};
 use espalier::{Error, Parametrized, TieError};
 use espalier_checkpoint::{Dtype, NamedTensor};
@@ -116,7 +116,7 @@ fn a_transposed_tie_is_compared_and_saved_in_the_layout_of_the_alias() {
 fn a_layer_placed_twice_has_every_name_of_what_computes_it() {
     let mut net = shared(1);
     net.register("2.weight", Orthogonal::cayley()).unwrap();
-    net.prune("2.weight", L1Unstructured, Amount::count(3)).unwrap();
+    net.prune("2.weight", L1Unstructured::new(3)).unwrap();
     let state = StateDict::with_aliases(&net);
     let names: Vec<&str> = state.checkpoint().names().collect();
     // As PyTorch has them for `Sequential(a, tanh, shared, tanh, shared)`.
@@ -133,7 +133,7 @@ fn a_layer_placed_twice_has_every_name_of_what_computes_it() {
     assert_shared(&other);
 
     let mut net = shared(1);
-    net.prune("2.weight", L1Unstructured, Amount::count(3)).unwrap();
+    net.prune("2.weight", L1Unstructured::new(3)).unwrap();
     let state = StateDict::with_aliases(&net);
     let pruned: Vec<&str> =
         state.checkpoint().names().filter(|name| name.contains("weight_")).collect();

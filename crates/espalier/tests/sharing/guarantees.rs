@@ -9,7 +9,7 @@ use burn::optim::{
 use burn::tensor::Tensor;
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, Rules, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{ParameterTree, Parametrized};
 
@@ -139,7 +139,7 @@ fn six_it_is_still_tied_after_parametrizing_either_name() {
 fn seven_it_is_still_tied_after_pruning_either_name() {
     for name in ["2.weight", "4.weight"] {
         let mut net = shared(1);
-        net.prune(name, L1Unstructured, Amount::count(6)).unwrap();
+        net.prune(name, L1Unstructured::new(6)).unwrap();
         assert!(net.is_pruned("2.weight") && net.is_pruned("4.weight"));
         let mut net = train(net, &mut AdamWConfig::new().init(), 10);
         assert_shared(&net);

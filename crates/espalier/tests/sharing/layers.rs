@@ -5,7 +5,7 @@ use burn::nn::{BatchNormConfig, EmbeddingConfig, Linear, LinearConfig, Tanh};
 use burn::optim::SgdConfig;
 use burn::tensor::Tensor;
 use espalier::nn::Sequential;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::StateDict;
 use espalier::{Error, LayerFault, ParameterTree, Parametrized, TieError};
 
@@ -76,7 +76,7 @@ fn layers_that_differ_are_refused_with_everything_that_does_not_fit() {
         ]
     );
 
-    net.prune("2.weight", L1Unstructured, Amount::count(1)).unwrap();
+    net.prune("2.weight", L1Unstructured::new(1)).unwrap();
     let error = net.tie_layers("2", "0").unwrap_err().to_string();
     assert!(error.contains("`weight` of the first is parametrized, pruned or tied"), "{error}");
     net.remove("2.weight", espalier::Leave::Original).unwrap();

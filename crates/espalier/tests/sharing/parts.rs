@@ -5,7 +5,7 @@ use burn::nn::{BatchNormConfig, LinearConfig, Relu};
 use burn::optim::SgdConfig;
 use espalier::nn::Sequential;
 use espalier::parametrize::{Rules, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::state::{StateDict, Strict};
 use espalier::{Error, Parametrized, TieError};
 
@@ -85,8 +85,8 @@ fn the_alias_of_a_tie_is_whole_and_loads_into_what_it_shares() {
 fn what_computes_a_layer_goes_with_it() {
     let mut net = shared(1);
     net.register("2.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("2.weight", L1Unstructured, Amount::count(3)).unwrap();
-    net.prune("0.weight", L1Unstructured, Amount::count(1)).unwrap();
+    net.prune("2.weight", L1Unstructured::new(3)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(1)).unwrap();
     let net = train(net, &mut SgdConfig::new().init(), 2);
     for layer in ["2", "4"] {
         let state = StateDict::of_layer(&net, layer).unwrap();
@@ -109,7 +109,7 @@ fn what_computes_a_layer_goes_with_it() {
         // Other rules under the same names are refused.
         let mut wrong = shared(2);
         wrong.register("2.weight", WeightNorm::dim(1)).unwrap();
-        wrong.prune("2.weight", L1Unstructured, Amount::count(3)).unwrap();
+        wrong.prune("2.weight", L1Unstructured::new(3)).unwrap();
         let error = state.load_into_layer(wrong, layer, Strict::No).unwrap_err();
         assert!(error.to_string().contains("parametrizations: the module has"), "{error}");
     }
@@ -137,7 +137,7 @@ fn the_transpose_of_a_pruned_parameter_elsewhere_has_no_name() {
     let mut net = mlp(1);
     net.tie_transposed("4.weight", "2.weight").unwrap();
     assert_eq!(names(&StateDict::of_layer(&net, "4").unwrap()), ["weight", "bias"]);
-    net.prune("2.weight", L1Unstructured, Amount::count(3)).unwrap();
+    net.prune("2.weight", L1Unstructured::new(3)).unwrap();
     let error = StateDict::of_layer(&net, "4").unwrap_err();
     assert!(matches!(
         &error,

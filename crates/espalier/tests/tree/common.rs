@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use espalier::Parametrized;
 use espalier::nn::Sequential;
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 
 pub fn device() -> Device {
     Device::default().autodiff()
@@ -68,8 +68,8 @@ pub fn wrapped() -> Parametrized<Sequential> {
     let mut net = Parametrized::new(net);
     net.register("0.weight", Orthogonal::cayley()).unwrap();
     net.register("4.weight", WeightNorm::dim(0)).unwrap();
-    net.prune("4.weight", L1Unstructured, Amount::fraction(0.25)).unwrap();
-    net.prune("3.weight", L1Unstructured, Amount::count(4)).unwrap();
+    net.prune("4.weight", L1Unstructured::new(0.25)).unwrap();
+    net.prune("3.weight", L1Unstructured::new(4)).unwrap();
     net.tie("3.bias", "0.bias").unwrap();
     net
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use espalier::nn::lazy::LazyLinearConfig;
 use espalier::nn::{Hooked, ModuleList, Sequential};
 use espalier::parametrize::Orthogonal;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::prune::L1Unstructured;
 use espalier::{ParameterTree, Parametrized};
 
 use crate::common::{device, linear, lines};
@@ -18,7 +18,7 @@ fn a_layer_placed_twice_is_one_module() {
     let modules = ["Parametrized (20)", "0: Linear (12)", "1: Relu", "3: Linear (8)"];
     assert_eq!(lines(&net.named_modules()), modules);
     assert_eq!(lines(&net.named_children()), modules[1..]);
-    net.prune("0.weight", L1Unstructured, Amount::fraction(0.5)).unwrap();
+    net.prune("0.weight", L1Unstructured::new(0.5)).unwrap();
     assert_eq!(lines(&net.named_modules()), modules);
     net.register("2.weight", Orthogonal::cayley()).unwrap();
     let paths: Vec<_> = net.named_modules().into_iter().map(|module| module.path).collect();

@@ -138,7 +138,7 @@ impl Plan {
             PruneScope::Global => {
                 let paths = self.targets.iter().map(|target| Selector::path(&target.path));
                 let more = wanted.saturating_sub(masked.iter().sum());
-                net.prune_global(Selector::any(paths), L1Unstructured, Amount::count(more))?;
+                net.prune_global(Selector::any(paths), L1Unstructured::new(Amount::count(more)))?;
             }
             PruneScope::Layer => {
                 let sizes: Vec<usize> = self.targets.iter().map(|target| target.size).collect();
@@ -148,7 +148,7 @@ impl Plan {
                 };
                 for ((target, count), masked) in self.targets.iter().zip(counts).zip(&masked) {
                     let more = Amount::count(count.saturating_sub(*masked));
-                    net.prune(Selector::path(&target.path), L1Unstructured, more)?;
+                    net.prune(Selector::path(&target.path), L1Unstructured::new(more))?;
                 }
             }
         }

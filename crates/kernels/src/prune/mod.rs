@@ -1,0 +1,11 @@
+//! Pruning: which positions are kept, by what scores, and in what patterns.
+
+pub(crate) mod apply;
+pub(crate) mod bits;
+mod clear;
+mod cut;
+mod keys;
+pub(crate) mod lowest;
+pub(crate) mod norms;
+pub(crate) mod patterns;
+pub(crate) mod scores;
