@@ -112,15 +112,15 @@ fn main() {
             });
         }
     }
-    if wanted("global") {
-        if let Some(extra) = extra_memory(105) {
-            let verdict = if extra <= 1.0 / 32.0 + 0.05 { "met" } else { "missed" };
-            println!(
-                "memory beside 105 M weights while choosing: {:.1} % of them, masks included \
+    if wanted("global")
+        && let Some(extra) = extra_memory(105)
+    {
+        let verdict = if extra <= 1.0 / 32.0 + 0.05 { "met" } else { "missed" };
+        println!(
+            "memory beside 105 M weights while choosing: {:.1} % of them, masks included \
                  (at most 8.1 %: {verdict})\n",
-                100.0 * extra
-            );
-        }
+            100.0 * extra
+        );
     }
     if wanted("step") {
         steps(&contest, &mut table);

@@ -115,10 +115,7 @@ impl PruningContainer {
 
 impl BasePruningMethod for PruningContainer {
     fn pruning_type(&self) -> PruningType {
-        let unstructured = |method: &Box<dyn BasePruningMethod + Send + Sync>| {
-            method.pruning_type() == PruningType::Unstructured
-        };
-        if self.methods.iter().all(unstructured) {
+        if self.iter().all(|method| method.pruning_type() == PruningType::Unstructured) {
             PruningType::Unstructured
         } else {
             PruningType::Global
