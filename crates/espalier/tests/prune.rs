@@ -116,6 +116,8 @@ fn masks_share_a_tensor_with_everything_else() {
         assert_holds(&net, "0.weight", 24);
     }
     assert_eq!(net.zeros("2.weight").unwrap(), 24);
+    let [mask, tied] = ["0.weight", "2.weight"].map(|path| net.mask::<2>(path).unwrap());
+    assert_eq!(tied.into_data(), mask.transpose().into_data());
     net.restore("0.weight").unwrap();
     assert!(net.is_parametrized("0.weight") && !net.is_pruned("0.weight"));
 }

@@ -369,9 +369,13 @@ impl<M: Module> Parametrized<M> {
 
     /// How a parameter is stored.
     pub(crate) fn layout_of(&self, path: &str) -> Result<Layout, Error> {
-        match self.computed(path) {
-            Some(slot) => Ok(slot.layout),
-            None => Ok(crate::tree::ParameterTree::parameter(self, path)?.layout()),
+        if let Some(slot) = self.computed(path) {
+            return Ok(slot.layout);
+        }
+        // By the names of values, which ties have too.
+        match self.entries().into_iter().find(|info| info.path == path) {
+            Some(info) => Ok(info.layout()),
+            None => Err(self.no_match(path)),
         }
     }
 

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData};
-use espalier_kernels::prune_smallest;
+use espalier_kernels::{Bits, Candidate, Order, Scores, Values, count_to_prune, prune_lowest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -163,10 +163,11 @@ impl<const D: usize> SigmoidMaskLink<D> {
         // Magnitudes order as scores do when the least is taken from all.
         let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
         let above: Vec<f64> = scores.iter().map(|score| score - least).collect();
-        let mut kept = vec![true; above.len()];
-        let closed = (target * above.len() as f64).round_ties_even() as usize;
-        prune_smallest(&above, &mut kept, closed);
-        kept
+        let mut kept = Bits::all(above.len());
+        let closed = count_to_prune(target, above.len());
+        let scores = Scores::Magnitude(Values::F64(&above));
+        prune_lowest(&mut [Candidate { scores, order: Order::Stored, kept: &mut kept }], closed);
+        kept.iter().collect()
     }
 }
 

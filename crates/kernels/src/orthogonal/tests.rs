@@ -1,22 +1,13 @@
 use super::*;
 use crate::householder_reflectors;
+use crate::test::{self, dot};
 
 const MAPS: [OrthogonalMap; 3] =
     [OrthogonalMap::Exp, OrthogonalMap::Cayley, OrthogonalMap::Householder];
 
 /// Numbers between -1 and 1, the same for a seed.
 fn numbers(n: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed;
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
-        })
-        .collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    test::numbers(n, seed).into_iter().map(|x| 2.0 * x).collect()
 }
 
 fn frame(batch: usize, rows: usize, columns: usize, transposed: bool) -> Frame {

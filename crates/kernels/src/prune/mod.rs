@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod bits;
 mod clear;
+pub(crate) mod count;
 mod cut;
 mod keys;
 pub(crate) mod lowest;
