@@ -34,14 +34,22 @@ macro_rules! shape_preserving {
 }
 shape_preserving!(Relu, LeakyRelu, Gelu, Sigmoid, Tanh, Dropout);
 
+/// What a linear layer of `[in, out]` makes of these dimensions.
+pub(super) fn linear_dims(
+    input: &[usize],
+    [features, outputs]: [usize; 2],
+) -> Result<Vec<usize>, WidthError> {
+    let last = input.len().wrapping_sub(1);
+    WidthError::check(input, last, features, "input features")?;
+    let mut output = input.to_vec();
+    output[last] = outputs;
+    Ok(output)
+}
+
 impl Layer for Linear {
     fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
         let shape = self.weight.lazy_shape();
-        let last = input.len().wrapping_sub(1);
-        WidthError::check(input, last, shape[0], "input features")?;
-        let mut output = input.to_vec();
-        output[last] = shape[1];
-        Ok(output)
+        linear_dims(input, [shape[0], shape[1]])
     }
     fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
         forward_any_rank!(self, input)

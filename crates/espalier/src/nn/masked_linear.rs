@@ -6,6 +6,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::layer::{Layer, WidthError};
+use super::layers::linear_dims;
 use crate::erase::{AnyTensor, with_rank};
 use crate::error::Error;
 use crate::prune::{Amount, BasePruningMethod, Mask, PruneError, RandomUnstructured};
@@ -87,12 +88,7 @@ impl MaskedLinear {
 
 impl Layer for MaskedLinear {
     fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        let shape = self.weight_mask.dims();
-        let last = input.len().wrapping_sub(1);
-        WidthError::check(input, last, shape[0], "input features")?;
-        let mut output = input.to_vec();
-        output[last] = shape[1];
-        Ok(output)
+        linear_dims(input, self.weight_mask.dims())
     }
     fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
         with_rank!(input.rank(), D => Ok(self.forward(input.into_rank::<D>()?).into()), else {

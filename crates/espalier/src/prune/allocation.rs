@@ -17,8 +17,7 @@ pub fn uniform<M: Module>(
     selector: impl IntoSelector,
     sparsity: f64,
 ) -> Result<Vec<(String, f64)>, Error> {
-    let paths = net.parameters_of(selector)?;
-    check(&paths, sparsity)?;
+    let paths = chosen(net, selector, sparsity)?;
     Ok(paths.into_iter().map(|path| (path, sparsity)).collect())
 }
 
@@ -55,8 +54,7 @@ pub fn erdos_renyi_kernel<M: Module>(
     selector: impl IntoSelector,
     sparsity: f64,
 ) -> Result<Vec<(String, f64)>, Error> {
-    let paths = net.parameters_of(selector)?;
-    check(&paths, sparsity)?;
+    let paths = chosen(net, selector, sparsity)?;
     let mut shapes = Vec::new();
     for path in &paths {
         shapes.push(net.any_value(path)?.dims());
@@ -65,9 +63,15 @@ pub fn erdos_renyi_kernel<M: Module>(
     Ok(paths.into_iter().zip(densities).map(|(path, density)| (path, 1.0 - density)).collect())
 }
 
-fn check(paths: &[String], found: f64) -> Result<(), Error> {
+/// The selected paths, for a sparsity that there can be.
+fn chosen<M: Module>(
+    net: &Parametrized<M>,
+    selector: impl IntoSelector,
+    found: f64,
+) -> Result<Vec<String>, Error> {
+    let paths = net.parameters_of(selector)?;
     if (0.0..=1.0).contains(&found) {
-        return Ok(());
+        return Ok(paths);
     }
     let source = PruneError::from(AmountError::Fraction { found });
     Err(Error::Prune { path: paths.join(", "), source })

@@ -2,7 +2,7 @@
 
 use espalier_kernels::count_to_prune;
 
-pub use crate::error::AmountError;
+use super::AmountError;
 
 /// How much to prune, of what is not pruned yet.
 ///

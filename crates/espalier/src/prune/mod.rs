@@ -28,6 +28,7 @@ mod allocation;
 mod amount;
 mod container;
 mod custom_from_mask;
+mod error;
 mod functions;
 mod identity;
 mod importance;
@@ -43,9 +44,10 @@ mod sensitivity;
 mod target;
 
 pub use allocation::{erdos_renyi_kernel, uniform};
-pub use amount::{Amount, AmountError};
+pub use amount::Amount;
 pub use container::PruningContainer;
 pub use custom_from_mask::CustomFromMask;
+pub use error::{AmountError, PruneError, ScheduleFault};
 pub use functions::{
     custom_from_mask, global_unstructured, identity, is_pruned, l1_unstructured, ln_structured,
     random_structured, random_unstructured, remove,
@@ -62,5 +64,3 @@ pub use random_unstructured::RandomUnstructured;
 pub use schedule::{PruningSchedule, Rounds};
 pub use sensitivity::Sensitivity;
 pub use target::Target;
-
-pub use crate::error::{PruneError, ScheduleFault};

@@ -1,7 +1,6 @@
 //! How much is pruned when.
 
-use super::Amount;
-use crate::error::ScheduleFault;
+use super::{Amount, ScheduleFault};
 
 /// The sparsity to prune to, by step: one-shot, in equal rounds, or along a cubic.
 ///

@@ -23,6 +23,11 @@ fn amount(call: &Value) -> Amount {
     }
 }
 
+fn weight_shape(case: &Case<'_>) -> Vec<usize> {
+    let shape = case.note["weight_shape"].as_array().unwrap();
+    shape.iter().map(|size| size.as_u64().unwrap() as usize).collect()
+}
+
 fn norm(text: &str) -> Option<f64> {
     match text {
         "fro" => Some(2.0),
@@ -151,12 +156,7 @@ fn norms_of_channels_agree() {
 /// PyTorch's generator is another: the counts are the same.
 fn by_chance(case: &Case<'_>) {
     fn run<const D: usize, H: Host<D>>(case: &Case<'_>) {
-        let shape: Vec<usize> = case.note["weight_shape"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|size| size.as_u64().unwrap() as usize)
-            .collect();
+        let shape = weight_shape(case);
         let mut dims = [0; D];
         dims.copy_from_slice(&shape);
         let weight = Tensor::<D>::ones(dims, &crate::common::device());
@@ -372,12 +372,7 @@ fn refusals_agree() {
             .collect();
         let Some(earlier) = earlier else { continue };
         let parameter = options.get("parameter").and_then(Value::as_str).unwrap_or("weight");
-        let shape: Vec<usize> = case.note["weight_shape"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|size| size.as_u64().unwrap() as usize)
-            .collect();
+        let shape = weight_shape(&case);
         let [outputs, inputs] = shape[..] else { continue };
         let layer = LinearConfig::new(inputs, outputs).init(&crate::common::device());
         let mut net = Parametrized::new(layer);

@@ -283,8 +283,7 @@ fn gradient_at_home<T: Real>(
         let dx = match steps {
             Steps::Exp(series) => exp::backward(series, g),
             Steps::Thin(thin) => thin::backward(thin, x(), &g),
-            // Has no need of the base.
-            Steps::Square(_) => return,
+            Steps::Square(_) => unreachable!("done before the base is looked at"),
             Steps::Cayley(inverse) => cayley::backward(inverse, &x(), &g),
             Steps::Householder(reflections) => householder::backward(reflections, &x(), g),
         };
