@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -13,6 +13,16 @@ const MAX_LINKS: usize = 40;
 
 /// Buffer between the writer and the file, in bytes.
 const BUFFER: usize = 1 << 20;
+
+/// A place to write to in any order.
+///
+/// ```
+/// fn is_one(_: &impl espalier_checkpoint::WriteSeek) {}
+/// is_one(&std::io::Cursor::new(Vec::new()));
+/// ```
+pub trait WriteSeek: Write + Seek {}
+
+impl<T: Write + Seek + ?Sized> WriteSeek for T {}
 
 /// Writes a file so that every reader sees the whole old contents or the whole new, even if the
 /// machine stops in between.
@@ -30,7 +40,8 @@ const BUFFER: usize = 1 << 20;
 /// # Errors
 ///
 /// [`Error::Io`] with the path and the action that failed, [`Error::NotAFile`] if `path` is a
-/// directory or a device, [`Error::NoFileName`], [`Error::SymlinkLoop`].
+/// directory or a device, [`Error::NoFileName`], [`Error::SymlinkLoop`]. An [`Error`] that `write` returns
+/// within an [`io::Error`] comes out as it is.
 ///
 /// ```
 /// use espalier_checkpoint::write_atomically;
@@ -42,7 +53,7 @@ const BUFFER: usize = 1 << 20;
 /// ```
 pub fn write_atomically(
     path: impl AsRef<Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut dyn WriteSeek) -> io::Result<()>,
 ) -> Result<(), Error> {
     let path = path.as_ref();
     let (target, old) = resolve(path)?;
@@ -58,7 +69,9 @@ pub fn write_atomically(
     let temporary = create_temporary(parent, old.as_ref())?;
 
     let mut out = BufWriter::with_capacity(BUFFER, temporary.as_file());
-    write(&mut out).and_then(|()| out.flush()).map_err(|e| Error::io(path, Action::Write, e))?;
+    write(&mut out)
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::from_io(path, Action::Write, e))?;
     drop(out);
     if let Some(old) = &old {
         // The umask may have taken away from the mode the file was created with.

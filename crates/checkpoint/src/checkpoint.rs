@@ -1,15 +1,22 @@
 //! An ordered list of named tensors.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::slice;
 use std::vec;
 
+use rayon::prelude::*;
+
 use crate::error::Error;
+use crate::format::Format;
+use crate::source::Source;
 use crate::tensor::NamedTensor;
 
 /// Named tensors in order, each name once, and text metadata.
 ///
-/// Two checkpoints are equal when they hold equal tensors in the same order and equal metadata.
+/// Two checkpoints are equal when they hold equal tensors in the same order and equal metadata, wherever
+/// they came from. Tensors that are clones of one another under different names are tied: formats that can
+/// say so store them once.
 ///
 /// ```
 /// use espalier_checkpoint::{Checkpoint, NamedTensor};
@@ -23,12 +30,156 @@ use crate::tensor::NamedTensor;
 pub struct Checkpoint {
     /// Free text by key, written in the order of the keys.
     pub metadata: BTreeMap<String, String>,
+    /// Where it was read from, if it was.
+    pub origin: Option<Origin>,
     tensors: Vec<NamedTensor>,
     /// Place in `tensors` by name; for look-ups only, so its order does not show.
     places: HashMap<String, usize>,
 }
 
+/// Where a checkpoint came from.
+///
+/// ```
+/// use espalier_checkpoint::{Checkpoint, Format, NamedTensor, write_safetensors};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("model.safetensors");
+/// write_safetensors(&path, &Checkpoint::new())?;
+/// let origin = Checkpoint::open(&path)?.origin;
+/// assert!(origin.is_some_and(|origin| origin.format == Format::Safetensors && origin.path == path));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: Format,
+}
+
 impl Checkpoint {
+    /// Reads what tensors a file holds; their bytes are read when they are asked for, as long as the
+    /// checkpoint or one of its tensors lives. The format is told by the content.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownFormat`], the format's own error if the file is not acceptable, [`Error::Io`] or
+    /// [`Error::NotAFile`] if it cannot be read.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::{Checkpoint, NamedTensor, write_safetensors};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("model.safetensors");
+    /// let mut checkpoint = Checkpoint::new();
+    /// checkpoint.push(NamedTensor::f32("b", vec![2], &[1.0, 2.0])?)?;
+    /// write_safetensors(&path, &checkpoint)?;
+    /// let opened = Checkpoint::open(&path)?;
+    /// assert!(opened.get("b").is_some_and(|b| !b.is_loaded()));
+    /// assert_eq!(opened, checkpoint);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_source(&Source::open(path)?)
+    }
+
+    /// As [`open`](Self::open), from a source that is open, or in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    ///
+    /// ```
+    /// # use espalier_checkpoint::{Checkpoint, Source};
+    /// let header = br#"{"b":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}"#;
+    /// let file = [&(header.len() as u64).to_le_bytes()[..], header, b"abc"].concat();
+    /// let checkpoint = Checkpoint::open_source(&Source::from_bytes(file, "a download"))?;
+    /// assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["b"]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn open_source(source: &Source) -> Result<Self, Error> {
+        let format = Format::of(source)?;
+        let mut checkpoint = format.open(source)?;
+        checkpoint.origin = Some(Origin { path: source.path().to_path_buf(), format });
+        Ok(checkpoint)
+    }
+
+    /// Reads a whole file into memory: [`open`](Self::open), then [`load`](Self::load).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    ///
+    /// ```
+    /// # use espalier_checkpoint::{Checkpoint, write_npy};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("scores.npy");
+    /// write_npy(&path, &[3], &[0.25, 0.5, 0.75])?;
+    /// let checkpoint = Checkpoint::read(&path)?;
+    /// assert_eq!(checkpoint.get("scores").map(|t| t.to_f32_vec()).transpose()?, Some(vec![0.25, 0.5, 0.75]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open(path)?.load()
+    }
+
+    /// The same checkpoint with all bytes in memory. Tied tensors stay tied.
+    ///
+    /// # Errors
+    ///
+    /// What keeps a tensor from being read.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::Checkpoint;
+    /// assert!(Checkpoint::new().load()?.is_empty());
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn load(mut self) -> Result<Self, Error> {
+        let firsts: Vec<usize> = self.firsts();
+        let load = |(place, tensor): (usize, &NamedTensor)| {
+            (firsts[place] == place).then(|| tensor.clone().load()).transpose()
+        };
+        let loaded: Vec<Option<NamedTensor>> =
+            self.tensors.par_iter().enumerate().map(load).collect::<Result<_, _>>()?;
+        let named = |(tensor, first): (&NamedTensor, &usize)| {
+            loaded[*first].as_ref().map(|loaded| loaded.clone().with_name(tensor.name()))
+        };
+        self.tensors = self.tensors.iter().zip(&firsts).filter_map(named).collect();
+        Ok(self)
+    }
+
+    /// For each tensor the place of the first one that it is tied to; its own if there is none.
+    fn firsts(&self) -> Vec<usize> {
+        let mut seen: HashMap<usize, Vec<usize>> = HashMap::new();
+        let first = |(place, tensor): (usize, &NamedTensor)| {
+            let alike = seen.entry(tensor.address()).or_default();
+            let tied = alike.iter().find(|first| self.tensors[**first].is_tied_to(tensor));
+            tied.copied().unwrap_or_else(|| {
+                alike.push(place);
+                place
+            })
+        };
+        self.tensors.iter().enumerate().map(first).collect()
+    }
+
+    /// The tied tensors, in order: each that shares its bytes with an earlier one, and the first that it
+    /// shares them with.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::{Checkpoint, NamedTensor};
+    /// let embedding = NamedTensor::f32("embedding", vec![1], &[1.0])?;
+    /// let decoder = embedding.clone().with_name("decoder");
+    /// let mut checkpoint = Checkpoint::new();
+    /// checkpoint.push(embedding)?;
+    /// checkpoint.push(decoder)?;
+    /// assert_eq!(checkpoint.ties(), [("decoder", "embedding")]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn ties(&self) -> Vec<(&str, &str)> {
+        let tied = self.firsts().into_iter().enumerate().filter(|(place, first)| place != first);
+        tied.map(|(place, first)| (self.tensors[place].name(), self.tensors[first].name()))
+            .collect()
+    }
+
     /// A checkpoint without tensors or metadata.
     ///
     /// ```
@@ -139,8 +290,6 @@ impl PartialEq for Checkpoint {
         self.metadata == other.metadata && self.tensors == other.tensors
     }
 }
-
-impl Eq for Checkpoint {}
 
 impl<'a> IntoIterator for &'a Checkpoint {
     type Item = &'a NamedTensor;

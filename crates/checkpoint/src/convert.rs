@@ -1,6 +1,6 @@
 //! Little-endian bytes to numbers.
 
-use std::slice::ChunksExact;
+use std::borrow::Cow;
 
 use half::{bf16, f16};
 
@@ -19,7 +19,9 @@ use crate::dtype::Dtype;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Values<'a> {
-    chunks: ChunksExact<'a, u8>,
+    bytes: Cow<'a, [u8]>,
+    at: usize,
+    width: usize,
     decode: fn(&[u8]) -> f64,
 }
 
@@ -27,11 +29,14 @@ impl Iterator for Values<'_> {
     type Item = f64;
 
     fn next(&mut self) -> Option<f64> {
-        self.chunks.next().map(self.decode)
+        let element = self.bytes.get(self.at..self.at + self.width)?;
+        self.at += self.width;
+        Some((self.decode)(element))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.chunks.size_hint()
+        let left = (self.bytes.len() - self.at) / self.width;
+        (left, Some(left))
     }
 }
 
@@ -67,9 +72,9 @@ macro_rules! decoder {
 }
 
 /// The elements as `f64`, or nothing for a type without a real value.
-pub(crate) fn values(dtype: Dtype, bytes: &[u8]) -> Option<Values<'_>> {
+pub(crate) fn values<'a>(dtype: Dtype, bytes: impl Into<Cow<'a, [u8]>>) -> Option<Values<'a>> {
     let decode = decoder!(dtype, f64)?;
-    Some(Values { chunks: bytes.chunks_exact(dtype.size_bits() / 8), decode })
+    Some(Values { bytes: bytes.into(), at: 0, width: dtype.size_bits() / 8, decode })
 }
 
 /// The elements as `f32`, or nothing for a type without a real value.

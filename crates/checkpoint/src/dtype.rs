@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The type of a tensor's elements: every type that safetensors 0.8 knows.
+/// The type of a tensor's elements: every type that safetensors 0.8 knows, and two complex ones.
 ///
 /// The order is that of the alignment, smallest first. Elements are little-endian.
 ///
@@ -52,6 +52,8 @@ pub enum Dtype {
     U32,
     /// IEEE single precision.
     F32,
+    /// Complex number of two IEEE halves. Not in safetensors.
+    C32,
     /// Complex number of two IEEE singles.
     C64,
     /// IEEE double precision.
@@ -60,6 +62,8 @@ pub enum Dtype {
     I64,
     /// Unsigned 64-bit integer.
     U64,
+    /// Complex number of two IEEE doubles. Not in safetensors.
+    C128,
 }
 
 impl Dtype {
@@ -67,10 +71,10 @@ impl Dtype {
     ///
     /// ```
     /// use espalier_checkpoint::Dtype;
-    /// assert_eq!(Dtype::ALL.len(), 22);
+    /// assert_eq!(Dtype::ALL.len(), 24);
     /// assert!(Dtype::ALL.is_sorted());
     /// ```
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Bool,
         Self::F4,
         Self::F6E2M3,
@@ -89,10 +93,12 @@ impl Dtype {
         Self::I32,
         Self::U32,
         Self::F32,
+        Self::C32,
         Self::C64,
         Self::F64,
         Self::I64,
         Self::U64,
+        Self::C128,
     ];
 
     /// The size of one element in bits.
@@ -113,12 +119,13 @@ impl Dtype {
             | Self::F8E4M3Fnuz
             | Self::F8E5M2Fnuz => 8,
             Self::I16 | Self::U16 | Self::F16 | Self::BF16 => 16,
-            Self::I32 | Self::U32 | Self::F32 => 32,
+            Self::I32 | Self::U32 | Self::F32 | Self::C32 => 32,
             Self::C64 | Self::F64 | Self::I64 | Self::U64 => 64,
+            Self::C128 => 128,
         }
     }
 
-    /// The name, as a safetensors header spells it.
+    /// The name, as a safetensors header spells it (or would).
     ///
     /// ```
     /// assert_eq!(espalier_checkpoint::Dtype::Bool.name(), "BOOL");
@@ -143,14 +150,16 @@ impl Dtype {
             Self::I32 => "I32",
             Self::U32 => "U32",
             Self::F32 => "F32",
+            Self::C32 => "C32",
             Self::C64 => "C64",
             Self::F64 => "F64",
             Self::I64 => "I64",
             Self::U64 => "U64",
+            Self::C128 => "C128",
         }
     }
 
-    /// The type of that safetensors name, if there is one.
+    /// The type of that name, if there is one.
     ///
     /// ```
     /// use espalier_checkpoint::Dtype;
@@ -158,6 +167,15 @@ impl Dtype {
     /// ```
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+
+    /// The width of the numbers that an element is made of, in bytes: what is reversed where the order of
+    /// bytes is another. Both parts of a complex number count by themselves.
+    pub(crate) const fn part_bytes(self) -> usize {
+        match self {
+            Self::C32 | Self::C64 | Self::C128 => self.size_bits() / 16,
+            _ => self.size_bits().div_ceil(8),
+        }
     }
 
     /// The bytes that `numel` elements take, or why they take none.

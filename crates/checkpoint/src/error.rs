@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::npy::NpyFault;
 use crate::codec::safetensors::SafetensorsFault;
+use crate::format::Format;
 use crate::tensor::TensorFault;
 
 /// What went wrong with a file, a directory or a tensor.
@@ -58,6 +59,12 @@ pub enum Error {
         /// The most links that are followed.
         limit: usize,
     },
+    /// The content of a file is that of no format that is read.
+    #[error("{}: not a checkpoint of a known format: {}", path.display(), known())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not an acceptable safetensors file, or cannot be written as one.
     #[error("{}: not a valid safetensors file: {cause}", path.display())]
     Safetensors {
@@ -96,6 +103,20 @@ impl Error {
     pub(crate) fn io(path: &Path, action: Action, cause: io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), action, cause }
     }
+
+    /// As [`io`](Self::io), but an error of this crate that travelled through `std::io` comes out again.
+    pub(crate) fn from_io(path: &Path, action: Action, cause: io::Error) -> Self {
+        match cause.downcast::<Self>() {
+            Ok(error) => error,
+            Err(cause) => Self::io(path, action, cause),
+        }
+    }
+}
+
+/// The formats that are read, for an error.
+fn known() -> String {
+    let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+    format!("it is none of {}", names.join(", "))
 }
 
 /// What was tried when the operating system refused.

@@ -35,19 +35,24 @@ mod atomic;
 mod checkpoint;
 mod codec;
 mod convert;
+mod data;
 mod dtype;
 mod error;
+mod format;
 mod source;
 mod tensor;
 
-pub use atomic::{check_writable_dir, write_atomically};
-pub use checkpoint::Checkpoint;
+pub use atomic::{WriteSeek, check_writable_dir, write_atomically};
+pub use checkpoint::{Checkpoint, Origin};
 pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy};
 pub use codec::safetensors::{
     Header, SafetensorsFault, TensorHeader, read_safetensors, read_safetensors_bytes,
     read_safetensors_header, write_safetensors,
 };
 pub use convert::Values;
+pub use data::Provider;
 pub use dtype::Dtype;
 pub use error::{Action, Error};
+pub use format::Format;
+pub use source::Source;
 pub use tensor::{NamedTensor, TensorFault};

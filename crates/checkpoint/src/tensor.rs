@@ -1,30 +1,37 @@
-//! One owned tensor with a name.
+//! One tensor with a name.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 
 use crate::convert::{self, Values};
+use crate::data::{Data, Provider};
 use crate::dtype::{ByteLenFault, Dtype, checked_numel};
 use crate::error::Error;
 
-/// A tensor with a name, owned: type, shape, and its elements in C order as little-endian bytes.
+/// A tensor with a name: type, shape, and its elements in C order as little-endian bytes, which are in
+/// memory or read when they are asked for.
 ///
 /// The number of bytes always is what type and shape say. Two tensors are equal when name, type,
-/// shape and every bit are.
+/// shape and every bit are; one that cannot be read is equal to none. Clones share their bytes, also under
+/// another name: that is how a checkpoint holds tied tensors.
 ///
 /// ```
 /// use espalier_checkpoint::{Dtype, NamedTensor};
 /// let weight = NamedTensor::f32("fc.weight", vec![1, 2], &[0.5, -0.5])?;
 /// assert_eq!((weight.name(), weight.dtype(), weight.shape()), ("fc.weight", Dtype::F32, &[1, 2][..]));
-/// assert_eq!((weight.numel(), weight.bytes().len()), (2, 8));
+/// assert_eq!((weight.numel(), weight.byte_len()), (2, 8));
 /// # Ok::<(), espalier_checkpoint::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct NamedTensor {
     name: String,
     dtype: Dtype,
     shape: Vec<usize>,
     numel: usize,
-    bytes: Vec<u8>,
+    byte_len: usize,
+    data: Data,
 }
 
 /// What is wrong with a tensor.
@@ -105,18 +112,33 @@ impl NamedTensor {
         bytes: Vec<u8>,
     ) -> Result<Self, Error> {
         let name = name.into();
-        let counted = checked_numel(&shape)
-            .ok_or(ByteLenFault::Overflow)
-            .and_then(|numel| Ok((numel, dtype.byte_len(numel)?)));
-        let cause = match counted {
-            Ok((numel, needed)) if needed == bytes.len() => {
-                return Ok(Self { name, dtype, shape, numel, bytes });
-            }
-            Ok((_, needed)) => TensorFault::ByteCount { dtype, shape, needed, found: bytes.len() },
-            Err(ByteLenFault::Overflow) => TensorFault::Overflow { dtype, shape },
-            Err(ByteLenFault::PartialByte) => TensorFault::PartialByte { dtype, shape },
-        };
-        Err(Error::Tensor { name, cause })
+        let (numel, needed) = counted(&name, dtype, &shape)?;
+        let found = bytes.len();
+        if found != needed {
+            let cause = TensorFault::ByteCount { dtype, shape, needed, found };
+            return Err(Error::Tensor { name, cause });
+        }
+        let data = Data::Memory(Arc::new(bytes));
+        Ok(Self { name, dtype, shape, numel, byte_len: needed, data })
+    }
+
+    /// A tensor whose bytes `provider` has. Nothing is read now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] if the shape overflows. That the bytes are as many as type and shape take shows
+    /// when they are read.
+    ///
+    /// See [`Provider`] for an example.
+    pub fn lazy(
+        name: impl Into<String>,
+        dtype: Dtype,
+        shape: Vec<usize>,
+        provider: Arc<dyn Provider>,
+    ) -> Result<Self, Error> {
+        let name = name.into();
+        let (numel, byte_len) = counted(&name, dtype, &shape)?;
+        Ok(Self { name, dtype, shape, numel, byte_len, data: Data::Lazy(provider) })
     }
 
     /// A tensor of single-precision numbers.
@@ -157,7 +179,7 @@ impl NamedTensor {
     ///
     /// ```
     /// use espalier_checkpoint::NamedTensor;
-    /// assert_eq!(NamedTensor::boolean("mask", vec![2], &[true, false])?.bytes(), [1, 0]);
+    /// assert_eq!(NamedTensor::boolean("mask", vec![2], &[true, false])?.bytes()?[..], [1, 0]);
     /// # Ok::<(), espalier_checkpoint::Error>(())
     /// ```
     pub fn boolean(
@@ -243,33 +265,171 @@ impl NamedTensor {
         self.numel
     }
 
-    /// The elements as little-endian bytes in C order.
+    /// The number of bytes that the elements take.
     ///
     /// ```
     /// # use espalier_checkpoint::NamedTensor;
-    /// assert_eq!(NamedTensor::f32("b", vec![1], &[1.0])?.bytes(), [0, 0, 0x80, 0x3f]);
+    /// assert_eq!(NamedTensor::f64("b", vec![3], &[0.0; 3])?.byte_len(), 24);
     /// # Ok::<(), espalier_checkpoint::Error>(())
     /// ```
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn byte_len(&self) -> usize {
+        self.byte_len
     }
 
-    /// Gives the bytes away without a copy.
+    /// Whether the bytes are in memory.
     ///
     /// ```
     /// # use espalier_checkpoint::NamedTensor;
-    /// assert_eq!(NamedTensor::boolean("m", vec![1], &[true])?.into_bytes(), [1]);
+    /// assert!(NamedTensor::f32("b", vec![0], &[])?.is_loaded());
     /// # Ok::<(), espalier_checkpoint::Error>(())
     /// ```
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub fn is_loaded(&self) -> bool {
+        matches!(self.data, Data::Memory(_))
     }
 
-    /// The elements as `f64`, decoded one by one, without a copy of the tensor.
+    /// The elements as [`bytes`](Self::bytes), if they are in memory.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::boolean("m", vec![1], &[true])?.loaded(), Some(&[1][..]));
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn loaded(&self) -> Option<&[u8]> {
+        match &self.data {
+            Data::Memory(bytes) => Some(bytes),
+            Data::Lazy(_) => None,
+        }
+    }
+
+    /// Whether both are one tensor: clones, of the same type and shape, whatever their names.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// let a = NamedTensor::f32("a", vec![1], &[1.0])?;
+    /// assert!(a.is_tied_to(&a.clone().with_name("b")));
+    /// assert!(!a.is_tied_to(&NamedTensor::f32("b", vec![1], &[1.0])?));
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn is_tied_to(&self, other: &Self) -> bool {
+        self.dtype == other.dtype && self.shape == other.shape && self.data.is(&other.data)
+    }
+
+    /// Equal for tensors that share their bytes, while they live.
+    pub(crate) fn address(&self) -> usize {
+        self.data.address()
+    }
+
+    /// The elements as little-endian bytes in C order: those in memory, or read now.
     ///
     /// # Errors
     ///
-    /// [`TensorFault::NoConversion`] for 8-bit and smaller floats and for complex numbers.
+    /// What keeps them from being read; none for a tensor in memory.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::f32("b", vec![1], &[1.0])?.bytes()?[..], [0, 0, 0x80, 0x3f]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn bytes(&self) -> Result<Cow<'_, [u8]>, Error> {
+        let bytes = self.data.bytes()?;
+        self.check_length(bytes.len())?;
+        Ok(bytes)
+    }
+
+    /// Gives the bytes away, without a copy where they are in memory and no clone has them too.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes).
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert_eq!(NamedTensor::boolean("m", vec![1], &[true])?.into_bytes()?, [1]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn into_bytes(self) -> Result<Vec<u8>, Error> {
+        let Self { data, name, dtype, shape, byte_len, .. } = self;
+        let bytes = data.into_bytes()?;
+        check_length(&name, dtype, &shape, byte_len, bytes.len())?;
+        Ok(bytes)
+    }
+
+    /// The same tensor with its bytes in memory. Those who share them are not changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes).
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert!(NamedTensor::f32("b", vec![0], &[])?.load()?.is_loaded());
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn load(mut self) -> Result<Self, Error> {
+        if let Data::Lazy(_) = &self.data {
+            self.data = Data::Memory(Arc::new(self.bytes()?.into_owned()));
+        }
+        Ok(self)
+    }
+
+    /// Hands the bytes on from first to last, in pieces of any size, so that a tensor that is not in
+    /// memory need not be.
+    ///
+    /// # Errors
+    ///
+    /// What keeps them from being read, or what `take` answers.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// let mut copy = Vec::new();
+    /// NamedTensor::f32("b", vec![1], &[1.0])?.stream(|piece| {
+    ///     copy.extend_from_slice(piece);
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(copy, [0, 0, 0x80, 0x3f]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn stream(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Error> {
+        let mut found = 0;
+        self.data.stream(&mut |piece| {
+            found += piece.len();
+            self.check_length(found.max(self.byte_len)).map_err(io::Error::other)?;
+            take(piece)
+        })?;
+        self.check_length(found)
+    }
+
+    /// Writes the bytes, in a form that can be called where only errors of `std::io` are known: an
+    /// [`Error`] of the crate comes out of [`write_atomically`](crate::write_atomically) as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`stream`](Self::stream).
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// let mut out = Vec::new();
+    /// NamedTensor::boolean("m", vec![2], &[true, false])?.write_to(&mut out)?;
+    /// assert_eq!(out, [1, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_to(&self, out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+        self.stream(|piece| out.write_all(piece)).map_err(|error| match error {
+            Error::Io { cause, action: crate::Action::Write, .. } => cause,
+            error => io::Error::other(error),
+        })
+    }
+
+    fn check_length(&self, found: usize) -> Result<(), Error> {
+        check_length(&self.name, self.dtype, &self.shape, self.byte_len, found)
+    }
+
+    /// The elements as `f64`, decoded one by one, without a copy of a tensor that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorFault::NoConversion`] for 8-bit and smaller floats and for complex numbers, and as
+    /// [`bytes`](Self::bytes).
     ///
     /// ```
     /// # use espalier_checkpoint::NamedTensor;
@@ -278,7 +438,7 @@ impl NamedTensor {
     /// # Ok::<(), espalier_checkpoint::Error>(())
     /// ```
     pub fn values(&self) -> Result<Values<'_>, Error> {
-        convert::values(self.dtype, &self.bytes).ok_or_else(|| self.no_conversion())
+        convert::values(self.dtype, self.bytes()?).ok_or_else(|| self.no_conversion())
     }
 
     /// The elements as `f32`, rounded to the nearest. Single-precision elements keep every bit; a
@@ -286,7 +446,7 @@ impl NamedTensor {
     ///
     /// # Errors
     ///
-    /// [`TensorFault::NoConversion`] for 8-bit and smaller floats and for complex numbers.
+    /// As [`values`](Self::values).
     ///
     /// ```
     /// # use espalier_checkpoint::{Dtype, NamedTensor};
@@ -295,14 +455,14 @@ impl NamedTensor {
     /// # Ok::<(), espalier_checkpoint::Error>(())
     /// ```
     pub fn to_f32_vec(&self) -> Result<Vec<f32>, Error> {
-        convert::to_f32(self.dtype, &self.bytes).ok_or_else(|| self.no_conversion())
+        convert::to_f32(self.dtype, &self.bytes()?).ok_or_else(|| self.no_conversion())
     }
 
     /// The elements as `f64`. Integers beyond 2^53 are rounded to the nearest.
     ///
     /// # Errors
     ///
-    /// [`TensorFault::NoConversion`] for 8-bit and smaller floats and for complex numbers.
+    /// As [`values`](Self::values).
     ///
     /// ```
     /// # use espalier_checkpoint::NamedTensor;
@@ -318,6 +478,44 @@ impl NamedTensor {
             name: self.name.clone(),
             cause: TensorFault::NoConversion { dtype: self.dtype },
         }
+    }
+}
+
+/// The number of elements and of bytes.
+fn counted(name: &str, dtype: Dtype, shape: &[usize]) -> Result<(usize, usize), Error> {
+    let counted = checked_numel(shape)
+        .ok_or(ByteLenFault::Overflow)
+        .and_then(|numel| Ok((numel, dtype.byte_len(numel)?)));
+    counted.map_err(|fault| {
+        let shape = shape.to_vec();
+        let cause = match fault {
+            ByteLenFault::Overflow => TensorFault::Overflow { dtype, shape },
+            ByteLenFault::PartialByte => TensorFault::PartialByte { dtype, shape },
+        };
+        Error::Tensor { name: name.to_owned(), cause }
+    })
+}
+
+fn check_length(
+    name: &str,
+    dtype: Dtype,
+    shape: &[usize],
+    needed: usize,
+    found: usize,
+) -> Result<(), Error> {
+    if found == needed {
+        return Ok(());
+    }
+    let cause = TensorFault::ByteCount { dtype, shape: shape.to_vec(), needed, found };
+    Err(Error::Tensor { name: name.to_owned(), cause })
+}
+
+impl PartialEq for NamedTensor {
+    fn eq(&self, other: &Self) -> bool {
+        let same =
+            self.name == other.name && self.dtype == other.dtype && self.shape == other.shape;
+        same && (self.data.is(&other.data)
+            || matches!((self.bytes(), other.bytes()), (Ok(a), Ok(b)) if a == b))
     }
 }
 

@@ -340,7 +340,10 @@ sparsity = [0.25]
 "#;
     let (_, recorder) = train(text, directory.path(), None);
     let model = model(directory.path());
-    assert_eq!(model.get("3.weight").unwrap().bytes(), model.get("1.weight").unwrap().bytes());
+    assert_eq!(
+        model.get("3.weight").unwrap().bytes().unwrap(),
+        model.get("1.weight").unwrap().bytes().unwrap()
+    );
     assert_eq!(zeros(&model, "1.weight"), (64 * 64 + 640) / 4);
     let group = "group: `group[0]` 1 parameter, rate 0.002, decay 0";
     assert!(recorder.lines.iter().any(|line| line == group), "{:?}", recorder.lines);

@@ -120,7 +120,7 @@ impl TensorRow {
             dtype: tensor.dtype().name().to_owned(),
             shape: tensor.shape().to_vec(),
             numel,
-            bytes: tensor.bytes().len() as u64,
+            bytes: tensor.byte_len() as u64,
             zeros,
             sparsity: zeros.map(|zeros| share(zeros, numel)),
             mean: stats.and_then(|stats| stats.mean),

@@ -1,19 +1,20 @@
 //! The npy format: one array behind a short text header.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::MAX_RANK;
 use super::npy_header::{self, NpyHeader};
 use crate::atomic::write_atomically;
+use crate::checkpoint::Checkpoint;
 use crate::convert;
 use crate::dtype::{Dtype, checked_numel};
 use crate::error::{Action, Error};
-use crate::source;
+use crate::source::{self, Source};
 use crate::tensor::NamedTensor;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// The longest header that is read, in bytes. That of an array of rank 64 takes a fiftieth of it.
 const MAX_HEADER: u64 = 65_535;
@@ -78,7 +79,7 @@ impl Array {
     /// ```
     pub fn values(&self) -> impl Iterator<Item = f64> {
         // Every type that the reader accepts has values.
-        convert::values(self.dtype, &self.bytes).into_iter().flatten()
+        convert::values(self.dtype, &self.bytes[..]).into_iter().flatten()
     }
 
     /// The elements as little-endian bytes in C order, such as labels or pixels of type `U8`.
@@ -296,6 +297,16 @@ pub fn read_npy_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<Array, E
     read(&mut rest, bytes.len() as u64, origin.as_ref())
 }
 
+/// The array as the one tensor of a checkpoint, named as the file without its ending. It is read at once.
+pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
+    let mut reader = BufReader::new(source.whole());
+    let array = read(&mut reader, source.len(), source.path())?;
+    let name = source.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let mut checkpoint = Checkpoint::new();
+    checkpoint.push(array.into_tensor(name.unwrap_or_default())?)?;
+    Ok(checkpoint)
+}
+
 fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Array, Error> {
     let fault = |cause| Error::Npy { path: path.to_path_buf(), cause };
     let unreadable = |e| Error::io(path, Action::Read, e);
@@ -345,7 +356,7 @@ fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Array, Error
     let mut bytes = source::read_exact(reader, needed).map_err(unreadable)?;
     let width = dtype.size_bits() / 8;
     if big_endian {
-        bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+        bytes.chunks_exact_mut(dtype.part_bytes()).for_each(<[u8]>::reverse);
     }
     if fortran_order {
         bytes = to_c_order(&bytes, &shape, width);

@@ -1,9 +1,9 @@
 //! The safetensors format: eight bytes of length, a JSON header, the tensors end to end.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::ser::{SerializeMap, Serializer};
 
@@ -11,9 +11,10 @@ pub use super::safetensors_fault::SafetensorsFault;
 use super::safetensors_header::{self as header, METADATA_KEY, RawTensor};
 use crate::atomic::write_atomically;
 use crate::checkpoint::Checkpoint;
+use crate::data::FileRange;
 use crate::dtype::Dtype;
 use crate::error::{Action, Error};
-use crate::source;
+use crate::source::Source;
 use crate::tensor::NamedTensor;
 
 /// The bytes that hold the header's length.
@@ -87,9 +88,7 @@ pub struct TensorHeader {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_safetensors(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
-    let path = path.as_ref();
-    let (mut file, length) = source::open(path)?;
-    read_all(&mut file, length, path)
+    open(&Source::open(path)?)?.load()
 }
 
 /// Reads a safetensors file that is in memory. `origin` is what errors call it.
@@ -103,12 +102,11 @@ pub fn read_safetensors(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
 /// let header = br#"{"b":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}"#;
 /// let file = [&(header.len() as u64).to_le_bytes()[..], header, b"abc"].concat();
 /// let checkpoint = read_safetensors_bytes(&file, "a download")?;
-/// assert_eq!(checkpoint.get("b").map(|b| b.bytes()), Some(&b"abc"[..]));
+/// assert_eq!(checkpoint.get("b").map(|b| b.bytes()).transpose()?.as_deref(), Some(&b"abc"[..]));
 /// # Ok::<(), espalier_checkpoint::Error>(())
 /// ```
 pub fn read_safetensors_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<Checkpoint, Error> {
-    let mut rest = bytes;
-    read_all(&mut rest, bytes.len() as u64, origin.as_ref())
+    open(&Source::from_bytes(bytes.to_vec(), origin))?.load()
 }
 
 /// Reads the header of a safetensors file and holds it against the file's length, without reading a
@@ -129,20 +127,17 @@ pub fn read_safetensors_bytes(bytes: &[u8], origin: impl AsRef<Path>) -> Result<
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read_safetensors_header(path: impl AsRef<Path>) -> Result<Header, Error> {
-    let path = path.as_ref();
-    let (mut file, length) = source::open(path)?;
-    read_header(&mut file, length, path)
+    read_header(&Source::open(path)?)
 }
 
-fn read_header(reader: &mut impl Read, length: u64, path: &Path) -> Result<Header, Error> {
+fn read_header(source: &Source) -> Result<Header, Error> {
+    let (path, length) = (source.path(), source.len());
     let fault = |cause| Error::Safetensors { path: path.to_path_buf(), cause };
-    let unreadable = |e| Error::io(path, Action::Read, e);
-
     let Some(available) = length.checked_sub(LENGTH_BYTES) else {
         return Err(fault(SafetensorsFault::TooShort { found: length }));
     };
     let mut prefix = [0; LENGTH_BYTES as usize];
-    reader.read_exact(&mut prefix).map_err(unreadable)?;
+    source.fill(0, &mut prefix).map_err(|e| Error::io(path, Action::Read, e))?;
     let claimed = u64::from_le_bytes(prefix);
     if claimed > available {
         return Err(fault(SafetensorsFault::HeaderPastEnd { length: claimed, available }));
@@ -151,8 +146,7 @@ fn read_header(reader: &mut impl Read, length: u64, path: &Path) -> Result<Heade
         let limit = MAX_HEADER;
         return Err(fault(SafetensorsFault::HeaderOverLimit { length: claimed, limit }));
     }
-    // At most 100 MB: fits any `usize`.
-    let json = source::read_exact(reader, claimed as usize).map_err(unreadable)?;
+    let json = source.read(LENGTH_BYTES..LENGTH_BYTES + claimed)?;
     let mut raw = header::parse(&json).map_err(fault)?;
     drop(json);
     header::arrange(&mut raw.tensors, available - claimed).map_err(fault)?;
@@ -168,17 +162,14 @@ fn read_header(reader: &mut impl Read, length: u64, path: &Path) -> Result<Heade
     Ok(Header { tensors: tensors.collect(), metadata: raw.metadata, data_start })
 }
 
-fn read_all(reader: &mut impl Read, length: u64, path: &Path) -> Result<Checkpoint, Error> {
-    let header = read_header(reader, length, path)?;
+/// The tensors of a file, whose bytes are read when they are asked for.
+pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
+    let header = read_header(source)?;
     let mut checkpoint = Checkpoint::new();
     checkpoint.metadata = header.metadata;
-    // The tensors lie end to end in this order, so the reader stands at the start of each.
-    for tensor in header.tensors {
-        let bytes = usize::try_from(tensor.range.end - tensor.range.start)
-            .map_err(|_| std::io::ErrorKind::OutOfMemory.into())
-            .and_then(|size| source::read_exact(reader, size))
-            .map_err(|e| Error::io(path, Action::Read, e))?;
-        checkpoint.push(NamedTensor::new(tensor.name, tensor.dtype, tensor.shape, bytes)?)?;
+    for TensorHeader { name, dtype, shape, range } in header.tensors {
+        let provider = Arc::new(FileRange { source: source.clone(), range });
+        checkpoint.push(NamedTensor::lazy(name, dtype, shape, provider)?)?;
     }
     Ok(checkpoint)
 }
@@ -217,7 +208,7 @@ pub fn write_safetensors(path: impl AsRef<Path>, checkpoint: &Checkpoint) -> Res
     write_atomically(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        tensors.iter().try_for_each(|tensor| out.write_all(tensor.bytes()))
+        tensors.iter().try_for_each(|tensor| tensor.write_to(out))
     })
 }
 
@@ -232,9 +223,8 @@ fn encode_header(
         if tensor.name() == METADATA_KEY {
             return Err(SafetensorsFault::ReservedName { name: METADATA_KEY.to_owned() });
         }
-        // The sum of what is in memory cannot overflow.
         let begin = end;
-        end += tensor.bytes().len() as u64;
+        end += tensor.byte_len() as u64;
         raw.push(RawTensor {
             name: tensor.name().to_owned(),
             dtype: tensor.dtype(),

@@ -101,6 +101,16 @@ pub enum SafetensorsFault {
         /// The type that the file gives.
         found: String,
     },
+    /// A tensor to be written has a type that the format does not know.
+    #[error(
+        "tensor {tensor:?} is {dtype}, which safetensors has not: convert it or choose another format"
+    )]
+    NoSuchDtype {
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        dtype: Dtype,
+    },
     /// The size of a shape does not fit a machine word.
     #[error("the size of tensor {tensor:?} overflows: {dtype} {shape:?}")]
     ShapeOverflow {

@@ -147,8 +147,12 @@ fn check_one(raw: &RawTensor, available: u64) -> Result<(), SafetensorsFault> {
 /// The description of a tensor in the library that defines the format, to be written as it writes it.
 pub(crate) fn info(raw: &RawTensor) -> Result<TensorInfo, SafetensorsFault> {
     let offset = |at: u64| usize::try_from(at).map_err(unwritable);
+    let Some(dtype) = library_dtype(raw.dtype) else {
+        let (tensor, dtype) = (raw.name.clone(), raw.dtype);
+        return Err(SafetensorsFault::NoSuchDtype { tensor, dtype });
+    };
     Ok(TensorInfo {
-        dtype: library_dtype(raw.dtype),
+        dtype,
         shape: raw.shape.clone(),
         data_offsets: (offset(raw.begin)?, offset(raw.end)?),
     })
@@ -158,9 +162,10 @@ fn unwritable(e: impl fmt::Display) -> SafetensorsFault {
     SafetensorsFault::Unwritable { reason: e.to_string() }
 }
 
-fn library_dtype(dtype: Dtype) -> safetensors::Dtype {
+/// The type's name in the library, if the format has it.
+fn library_dtype(dtype: Dtype) -> Option<safetensors::Dtype> {
     use safetensors::Dtype as L;
-    match dtype {
+    Some(match dtype {
         Dtype::Bool => L::BOOL,
         Dtype::F4 => L::F4,
         Dtype::F6E2M3 => L::F6_E2M3,
@@ -183,7 +188,8 @@ fn library_dtype(dtype: Dtype) -> safetensors::Dtype {
         Dtype::F64 => L::F64,
         Dtype::I64 => L::I64,
         Dtype::U64 => L::U64,
-    }
+        Dtype::C32 | Dtype::C128 => return None,
+    })
 }
 
 /// The parser's state; itself the seed and visitor of the outermost object.
@@ -330,7 +336,8 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
             let twice = match key.as_str() {
                 "dtype" => {
                     let found = map.next_value::<String>()?;
-                    let Some(known) = Dtype::from_name(&found) else {
+                    let known = Dtype::from_name(&found);
+                    let Some(known) = known.filter(|known| library_dtype(*known).is_some()) else {
                         let tensor = parse.current.clone().unwrap_or_default();
                         return Err(parse.stop(SafetensorsFault::UnknownDtype { tensor, found }));
                     };

@@ -11,8 +11,8 @@ use safetensors::tensor::{TensorView, serialize};
 
 /// A type, a shape of rank 0 to 4 with sizes from 0, and any bits.
 fn tensor() -> impl Strategy<Value = (Dtype, Vec<usize>, Vec<u8>)> {
-    (0..Dtype::ALL.len(), vec(0usize..4, 0..=4)).prop_flat_map(|(index, mut shape)| {
-        let dtype = Dtype::ALL[index];
+    let types = proptest::sample::select(crate::safetensors_types());
+    (types, vec(0usize..4, 0..=4)).prop_flat_map(|(dtype, mut shape)| {
         let bits = |shape: &[usize]| shape.iter().product::<usize>() * dtype.size_bits();
         // Types smaller than a byte must fill the last one.
         if bits(&shape) % 8 != 0 {
@@ -78,7 +78,7 @@ proptest! {
             let view = library.tensor(tensor.name()).unwrap();
             prop_assert_eq!(view.dtype().to_string(), tensor.dtype().name());
             prop_assert_eq!(view.shape(), tensor.shape());
-            prop_assert_eq!(view.data(), tensor.bytes());
+            prop_assert_eq!(view.data(), &*tensor.bytes().unwrap());
         }
     }
 
@@ -107,7 +107,7 @@ fn what_the_library_writes_is_read() {
     let checkpoint = read_safetensors_bytes(&bytes, "library").unwrap();
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["weight", "scale"]);
     assert_eq!(checkpoint.get("scale").unwrap().dtype(), Dtype::F8E4M3);
-    assert_eq!(checkpoint.get("weight").unwrap().bytes(), &data[..16]);
+    assert_eq!(&*checkpoint.get("weight").unwrap().bytes().unwrap(), &data[..16]);
     assert_eq!(checkpoint.metadata["format"], "pt");
 }
 
@@ -168,6 +168,6 @@ fn the_header_alone() {
     assert_eq!(header.tensors.len(), 2);
     for tensor in &header.tensors {
         let range = tensor.range.start as usize..tensor.range.end as usize;
-        assert_eq!(&whole[range], checkpoint.get(&tensor.name).unwrap().bytes());
+        assert_eq!(&whole[range], &*checkpoint.get(&tensor.name).unwrap().bytes().unwrap());
     }
 }

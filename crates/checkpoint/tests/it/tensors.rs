@@ -1,6 +1,8 @@
 //! Tensors, conversions and the list of tensors.
 
-use espalier_checkpoint::{Checkpoint, Dtype, Error, NamedTensor, TensorFault};
+use espalier_checkpoint::{
+    Checkpoint, Dtype, Error, NamedTensor, TensorFault, read_safetensors_bytes, write_safetensors,
+};
 
 fn cause(result: Result<NamedTensor, Error>) -> TensorFault {
     match result.unwrap_err() {
@@ -59,7 +61,7 @@ fn other_types_are_carried_but_not_converted() {
         let tensor = NamedTensor::new("t", dtype, vec![8], bytes).unwrap();
         let unreal = dtype.name().starts_with("F8_")
             || dtype.name().starts_with("F6_")
-            || matches!(dtype, Dtype::F4 | Dtype::C64);
+            || matches!(dtype, Dtype::F4 | Dtype::C32 | Dtype::C64 | Dtype::C128);
         assert_eq!(tensor.to_f32_vec().is_err(), unreal, "{dtype}");
         let expected = TensorFault::NoConversion { dtype };
         if unreal {
@@ -72,7 +74,7 @@ fn other_types_are_carried_but_not_converted() {
 
 #[test]
 fn names_agree_with_the_safetensors_library() {
-    for dtype in Dtype::ALL {
+    for dtype in crate::safetensors_types() {
         let library: safetensors::Dtype = serde_json::from_str(&format!("\"{dtype}\"")).unwrap();
         assert_eq!(library.bitsize(), dtype.size_bits(), "{dtype}");
         assert_eq!(library.to_string(), dtype.name());
@@ -102,4 +104,62 @@ fn a_checkpoint_keeps_order_and_names() {
 fn debug_never_prints_elements() {
     let tensor = NamedTensor::f32("w", vec![2], &[1.0, 2.0]).unwrap();
     assert_eq!(format!("{tensor:?}"), "NamedTensor(\"w\", F32, [2])");
+}
+
+#[test]
+fn a_type_that_safetensors_has_not_is_refused_both_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.safetensors");
+    let mut checkpoint = Checkpoint::new();
+    checkpoint.push(NamedTensor::new("z", Dtype::C128, vec![1], vec![0; 16]).unwrap()).unwrap();
+    let error = write_safetensors(&path, &checkpoint).unwrap_err();
+    assert!(error.to_string().contains("\"z\" is C128, which safetensors has not"), "{error}");
+    assert!(!path.exists());
+    let header = br#"{"z":{"dtype":"C128","shape":[1],"data_offsets":[0,16]}}"#;
+    let file = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 16]].concat();
+    let error = read_safetensors_bytes(&file, "mem").unwrap_err();
+    assert!(error.to_string().contains("unknown type \"C128\""), "{error}");
+}
+
+#[test]
+fn tensors_that_share_their_bytes_are_tied_and_stay_so_when_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.safetensors");
+    let mut checkpoint = Checkpoint::new();
+    checkpoint.push(NamedTensor::f32("a", vec![2], &[1.0, 2.0]).unwrap()).unwrap();
+    write_safetensors(&path, &checkpoint).unwrap();
+    let mut lazy = Checkpoint::open(&path).unwrap();
+    let alias = lazy.get("a").unwrap().clone().with_name("b");
+    assert!(!alias.is_loaded());
+    lazy.push(alias).unwrap();
+    lazy.push(NamedTensor::f32("c", vec![2], &[1.0, 2.0]).unwrap()).unwrap();
+    assert_eq!(lazy.ties(), [("b", "a")]);
+    let loaded = lazy.clone().load().unwrap();
+    assert_eq!(loaded, lazy);
+    assert!(loaded.iter().all(NamedTensor::is_loaded));
+    assert_eq!(loaded.ties(), [("b", "a")]);
+}
+
+#[test]
+fn a_provider_that_gives_too_few_or_too_many_bytes_is_an_error() {
+    #[derive(Debug)]
+    struct Some(usize);
+    impl espalier_checkpoint::Provider for Some {
+        fn read(&self) -> Result<Vec<u8>, Error> {
+            Ok(vec![0; self.0])
+        }
+    }
+    for found in [3, 5] {
+        let provider = std::sync::Arc::new(Some(found));
+        let tensor = NamedTensor::lazy("m", Dtype::U8, vec![4], provider).unwrap();
+        let expected =
+            TensorFault::ByteCount { dtype: Dtype::U8, shape: vec![4], needed: 4, found };
+        let is = |error: Error| matches!(error, Error::Tensor { cause, .. } if cause == expected);
+        assert!(is(tensor.bytes().unwrap_err()));
+        assert!(is(tensor.clone().load().unwrap_err()));
+        let mut out = Vec::new();
+        assert!(tensor.write_to(&mut out).is_err());
+        // What is too much is not handed on.
+        assert!(out.len() <= 4);
+    }
 }

@@ -296,7 +296,7 @@ impl GroupedOptimizer {
                     dtype,
                     tensor.shape().to_vec(),
                     Some(*id),
-                    Bytes::from_bytes_vec(tensor.bytes().to_vec()),
+                    Bytes::from_bytes_vec(tensor.bytes()?.into_owned()),
                 ));
             }
             for (rest, value) in values {

@@ -154,7 +154,8 @@ fn split(path: &str) -> (&str, &str) {
 
 /// The tensor under another name, its last two dimensions swapped if `swapped`.
 ///
-/// Nothing if they cannot be: fewer than two dimensions, or elements that are not whole bytes.
+/// Nothing if they cannot be: fewer than two dimensions, or elements that are not whole bytes or not in
+/// memory.
 pub(super) fn renamed(tensor: &NamedTensor, name: &str, swapped: bool) -> Option<NamedTensor> {
     if !swapped {
         return Some(tensor.clone().with_name(name));
@@ -165,8 +166,9 @@ pub(super) fn renamed(tensor: &NamedTensor, name: &str, swapped: bool) -> Option
         return None;
     }
     let (rows, columns, width) = (shape[last - 1], shape[last], bits / 8);
-    let mut bytes = Vec::with_capacity(tensor.bytes().len());
-    for matrix in tensor.bytes().chunks_exact((rows * columns * width).max(1)) {
+    let old = tensor.loaded()?;
+    let mut bytes = Vec::with_capacity(old.len());
+    for matrix in old.chunks_exact((rows * columns * width).max(1)) {
         for column in 0..columns {
             for row in 0..rows {
                 let at = (row * columns + column) * width;

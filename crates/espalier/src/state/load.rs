@@ -202,7 +202,7 @@ impl StateDict {
 
 /// Whether two tensors of one shape have the same values, in whatever types.
 fn same(a: &NamedTensor, b: &NamedTensor) -> bool {
-    if a.dtype() == b.dtype() && a.bytes() == b.bytes() {
+    if a.dtype() == b.dtype() && a.loaded().is_some() && a.loaded() == b.loaded() {
         return true;
     }
     let (Ok(a), Ok(b)) = (a.values(), b.values()) else { return false };
@@ -216,7 +216,7 @@ fn whole(tensor: &NamedTensor) -> Result<Vec<Option<i128>>, espalier_checkpoint:
     macro_rules! exact {
         ($int:ty) => {
             tensor
-                .bytes()
+                .bytes()?
                 .chunks_exact(size_of::<$int>())
                 .map(|bytes| bytes.try_into().ok().map(<$int>::from_le_bytes).map(i128::from))
                 .collect()

@@ -38,7 +38,7 @@ pub enum Strict {
 ///
 /// Names and layouts are PyTorch's: `Linear` weights are `[out, in]`, `gamma` and `beta` of norms
 /// are `weight` and `bias`, masks are floats. What a [`Parametrized`](crate::Parametrized) computes
-/// is saved as its originals; how, as text in the file's metadata.
+/// is saved as its originals; how, as text in the file's metadata. All bytes are in memory.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -103,13 +103,13 @@ impl StateDict {
         Self(checkpoint)
     }
 
-    /// Reads a safetensors file.
+    /// Reads a checkpoint file, of any format that [`Checkpoint::open`] knows.
     ///
     /// # Errors
     ///
     /// [`Error::Checkpoint`] if it cannot be read or is not sound.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Ok(Self(checkpoint::read_safetensors(path.as_ref())?))
+        Ok(Self(Checkpoint::read(path)?))
     }
 
     /// Writes a safetensors file, atomically. Equal state dicts give equal bytes.

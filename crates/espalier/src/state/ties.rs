@@ -38,10 +38,10 @@ impl StateDict {
         let mut groups: Vec<Vec<&NamedTensor>> = Vec::new();
         for tensor in self.0.iter().filter(|tensor| !is_constant(tensor)) {
             let mut hasher = DefaultHasher::new();
-            tensor.bytes().hash(&mut hasher);
+            tensor.loaded().hash(&mut hasher);
             let key = (tensor.dtype(), tensor.shape(), hasher.finish());
             let alike = seen.entry(key).or_default();
-            match alike.iter().find(|group| groups[**group][0].bytes() == tensor.bytes()) {
+            match alike.iter().find(|group| groups[**group][0].loaded() == tensor.loaded()) {
                 Some(&group) => groups[group].push(tensor),
                 None => {
                     alike.push(groups.len());
@@ -60,7 +60,7 @@ impl StateDict {
 /// Whether a tensor has fewer than two elements, or only equal ones.
 fn is_constant(tensor: &NamedTensor) -> bool {
     let width = (tensor.dtype().size_bits() / 8).max(1);
-    let mut elements = tensor.bytes().chunks(width);
+    let mut elements = tensor.loaded().unwrap_or_default().chunks(width);
     let first = elements.next();
     tensor.numel() < 2 || elements.all(|element| Some(element) == first)
 }

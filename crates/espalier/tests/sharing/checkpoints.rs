@@ -181,7 +181,7 @@ fn a_wrapper_inside_a_module_or_another_wrapper_is_seen_through() {
     };
     let state = StateDict::with_aliases(&outer());
     assert_eq!(state.shapes().len(), 8);
-    let of = |name: &str| state.checkpoint().get(name).unwrap().bytes().to_vec();
+    let of = |name: &str| state.checkpoint().get(name).unwrap().bytes().unwrap().to_vec();
     assert_eq!(of("inner.4.weight"), of("head.weight"));
     assert_eq!(of("inner.2.weight"), of("head.weight"));
     assert!(state.load_into(outer(), Strict::Yes).is_ok());

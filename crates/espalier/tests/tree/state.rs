@@ -74,8 +74,8 @@ fn a_clone_without_values_of_its_own_stays_one() {
     let net = state.load_into(shared(), Strict::No).unwrap();
     assert_eq!(net.state_dict_of("0").unwrap(), net.state_dict_of("1").unwrap());
     assert_eq!(
-        net.state_dict_of("0").unwrap().checkpoint().get("bias").unwrap().bytes(),
-        state.checkpoint().get("0.bias").unwrap().bytes()
+        net.state_dict_of("0").unwrap().checkpoint().get("bias").unwrap().bytes().unwrap(),
+        state.checkpoint().get("0.bias").unwrap().bytes().unwrap()
     );
     assert!(net.named_parameters().iter().all(|parameter| parameter.trainable));
     assert_eq!(net.named_parameters().len(), 2);

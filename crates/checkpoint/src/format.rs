@@ -1,0 +1,89 @@
+//! What format a file has, told by its content.
+
+use std::fmt;
+
+use crate::checkpoint::Checkpoint;
+use crate::codec;
+use crate::error::Error;
+use crate::source::Source;
+
+/// The bytes that are looked at to tell a format.
+const HEAD: u64 = 512;
+
+/// A checkpoint format.
+///
+/// ```
+/// use espalier_checkpoint::{Format, Source};
+/// let file = Source::from_bytes(b"\x93NUMPY\x01\x00".to_vec(), "x.npy");
+/// assert_eq!(Format::of(&file)?, Format::Npy);
+/// assert_eq!(Format::Npy.to_string(), "npy");
+/// # Ok::<(), espalier_checkpoint::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// safetensors, one file.
+    Safetensors,
+    /// npy: one array of numpy's.
+    Npy,
+}
+
+impl Format {
+    /// Every format, in order.
+    ///
+    /// ```
+    /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
+    /// ```
+    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy];
+
+    /// The name: lower case, as one would say it on a command line.
+    ///
+    /// ```
+    /// assert_eq!(espalier_checkpoint::Format::Safetensors.name(), "safetensors");
+    /// ```
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Npy => "npy",
+        }
+    }
+
+    /// Tells the format of a file by its content; its name does not count.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownFormat`] if it is none of these, [`Error::Io`] if it cannot be read.
+    ///
+    /// ```
+    /// use espalier_checkpoint::{Error, Format, Source};
+    /// let text = Source::from_bytes(b"Dear reader".to_vec(), "letter.pt");
+    /// assert!(matches!(Format::of(&text), Err(Error::UnknownFormat { .. })));
+    /// ```
+    pub fn of(source: &Source) -> Result<Self, Error> {
+        let head = source.read(0..source.len().min(HEAD))?;
+        if head.starts_with(codec::npy::MAGIC) {
+            return Ok(Self::Npy);
+        }
+        // The length of the header, which is an object of JSON.
+        if let Some((length, [b'{', ..])) = head.split_first_chunk()
+            && u64::from_le_bytes(*length) < source.len()
+        {
+            return Ok(Self::Safetensors);
+        }
+        Err(Error::UnknownFormat { path: source.path().to_path_buf() })
+    }
+
+    /// Reads what tensors a file of this format holds, and none of their bytes where the format allows.
+    pub(crate) fn open(self, source: &Source) -> Result<Checkpoint, Error> {
+        match self {
+            Self::Safetensors => codec::safetensors::open(source),
+            Self::Npy => codec::npy::open(source),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
