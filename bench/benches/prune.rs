@@ -7,7 +7,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use espalier::Parametrized;
 use espalier::optim::AdamW;
-use espalier::prune::L1Unstructured;
+use espalier::prune::{L1Unstructured, MaskMode};
 use espalier_bench::{Case, Contest, Row, Table, framed, plain, timed, wanted};
 
 #[global_allocator]
@@ -70,26 +70,33 @@ fn extra_memory(millions: usize) -> Option<f64> {
 fn steps(contest: &Contest, table: &mut Table) {
     let net = "784-512-512-10";
     let case = || Case::new(&[784, 512, 512, 10], 128);
-    let mut pruned = framed(case(), |net| {
-        let pruned = net.prune("layers.*.weight", L1Unstructured::new(0.9));
-        assert_eq!(pruned.unwrap_or_else(|error| panic!("{error}")).len(), 3, "every layer");
-    });
+    let pruned = |mode| {
+        framed(case(), move |net| {
+            let pruned = net.prune("layers.*.weight", L1Unstructured::new(0.9));
+            assert_eq!(pruned.unwrap_or_else(|error| panic!("{error}")).len(), 3, "every layer");
+            let set = net.set_mask_mode("layers.*.weight", mode);
+            set.unwrap_or_else(|error| panic!("{error}"));
+        })
+    };
+    let (mut stored, mut exact) = (pruned(MaskMode::Stored), pruned(MaskMode::Exact));
     let mut alone = plain(case(), ModuleOptimizer::from(AdamW::new()));
     let cases = ["pruned", "pruned+fused"].map(|form| format!("step/{net}/{form}"));
-    let seconds = contest.compete(&mut [&mut pruned, &mut alone], &cases);
-    let mut row = |peer: &str, theirs: usize, target| {
+    let seconds = contest.compete(&mut [&mut stored, &mut exact, &mut alone], &cases);
+    let mut row = |mode: &str, ours: usize, peer: &str, theirs: usize, target| {
         let Some(theirs) = seconds.get(theirs) else { return };
         table.0.push(Row {
-            case: format!("step {net}, exact, batch 128"),
+            case: format!("step {net}, {mode}, batch 128"),
             peer: peer.to_owned(),
-            ours: seconds[0],
+            ours: seconds[ours],
             theirs: *theirs,
             target,
         });
     };
-    row("ours, plain", 1, Some(1.25));
-    row("PyTorch, pruned", 2, Some(1.0));
-    row("PyTorch, pruned, fused", 3, None);
+    for (mode, ours, target) in [("stored", 0, 1.05), ("exact", 1, 1.25)] {
+        row(mode, ours, "ours, plain", 2, Some(target));
+        row(mode, ours, "PyTorch, pruned", 3, Some(1.0));
+        row(mode, ours, "PyTorch, pruned, fused", 4, None);
+    }
 }
 
 fn main() {

@@ -5,7 +5,9 @@
 use pulp::Arch;
 
 use crate::Real;
-use crate::pieces::pieces;
+use crate::pieces::{PIECE, Pieces, each};
+use crate::prune::apply::{mask_piece, words_by_piece};
+use crate::prune::bits::Bits;
 
 /// The numbers of one Adam or AdamW step.
 ///
@@ -31,7 +33,8 @@ pub struct AdamStep {
 
 /// One step of Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019), in place.
 ///
-/// `m` and `v` are the moments; `peak` is the greatest second moment so far, for AMSGrad.
+/// `m` and `v` are the moments; `peak` is the greatest second moment so far, for AMSGrad. Weights that
+/// are not `kept` become zero.
 ///
 /// ```
 /// use espalier_kernels::{AdamStep, adam};
@@ -40,7 +43,7 @@ pub struct AdamStep {
 ///     step_size: 0.01 / 0.1, root_scale: 1.0 / 0.001f64.sqrt(),
 /// };
 /// let (mut w, mut m, mut v) = ([1.0f64], [0.0], [0.0]);
-/// adam(&step, &mut w, &[3.0], &mut m, &mut v, None);
+/// adam(&step, &mut w, &[3.0], &mut m, &mut v, None, None);
 /// assert!((w[0] - 0.99).abs() < 1e-9, "the first step goes one rate down");
 /// ```
 ///
@@ -54,25 +57,33 @@ pub fn adam<T: Real>(
     m: &mut [T],
     v: &mut [T],
     peak: Option<&mut [T]>,
+    kept: Option<&Bits>,
 ) {
     let n = weight.len();
+    assert!(kept.is_none_or(|kept| kept.len() == n), "one bit for each weight");
     assert!(gradient.len() == n && m.len() == n && v.len() == n, "slices of one length");
     match peak {
-        None => pieces(n, (weight, gradient, m, v), |(w, g, m, v)| {
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    if step.l2 == 0.0 {
-                        adam_piece::<T, false>(step, w, g, m, v);
-                    } else {
-                        adam_piece::<T, true>(step, w, g, m, v);
-                    }
-                },
-            );
-        }),
+        None => {
+            let tasks = Pieces::new(PIECE, n, (weight, gradient, m, v)).zip(words_by_piece(kept));
+            each(n, tasks, |((w, g, m, v), words)| {
+                Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        if step.l2 == 0.0 {
+                            adam_piece::<T, false>(step, w, g, m, v);
+                        } else {
+                            adam_piece::<T, true>(step, w, g, m, v);
+                        }
+                        mask_piece(w, words);
+                    },
+                );
+            });
+        }
         Some(peak) => {
             assert!(peak.len() == n, "slices of one length");
-            pieces(n, (weight, gradient, m, v, peak), |(w, g, m, v, peak)| {
+            let slices = (weight, gradient, m, v, peak);
+            let tasks = Pieces::new(PIECE, n, slices).zip(words_by_piece(kept));
+            each(n, tasks, |((w, g, m, v, peak), words)| {
                 Arch::new().dispatch(
                     #[inline(always)]
                     || {
@@ -81,6 +92,7 @@ pub fn adam<T: Real>(
                         } else {
                             amsgrad_piece::<T, true>(step, w, g, m, v, peak);
                         }
+                        mask_piece(w, words);
                     },
                 );
             });
@@ -182,44 +194,58 @@ pub struct SgdStep {
 /// One step of stochastic gradient descent, in place.
 ///
 /// `velocity` is `momentum * velocity + (1 - dampening) * gradient`; without one the gradient is
-/// followed itself. `nesterov` adds `momentum * velocity` to the gradient and follows that.
+/// followed itself. `nesterov` adds `momentum * velocity` to the gradient and follows that. Weights that
+/// are not `kept` become zero.
 ///
 /// ```
 /// use espalier_kernels::{SgdStep, sgd};
 /// let step = SgdStep { rate: 0.1, l2: 0.0, momentum: 0.5, dampening: 0.0, nesterov: false };
 /// let (mut w, mut velocity) = ([1.0f64], [2.0]);
-/// sgd(&step, &mut w, &[3.0], Some(&mut velocity));
+/// sgd(&step, &mut w, &[3.0], Some(&mut velocity), None);
 /// assert_eq!((w[0], velocity[0]), (0.6, 4.0));
 /// ```
 ///
 /// # Panics
 ///
 /// If the slices differ in length.
-pub fn sgd<T: Real>(step: &SgdStep, weight: &mut [T], gradient: &[T], velocity: Option<&mut [T]>) {
+pub fn sgd<T: Real>(
+    step: &SgdStep,
+    weight: &mut [T],
+    gradient: &[T],
+    velocity: Option<&mut [T]>,
+    kept: Option<&Bits>,
+) {
     let n = weight.len();
+    assert!(kept.is_none_or(|kept| kept.len() == n), "one bit for each weight");
     assert!(gradient.len() == n, "slices of one length");
     match velocity {
-        None => pieces(n, (weight, gradient), |(w, g)| {
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    let (rate, l2) = (T::of(step.rate), T::of(step.l2));
-                    // Without decay nothing is added: zero times an infinite weight is NaN.
-                    if step.l2 == 0.0 {
-                        for (w, g) in w.iter_mut().zip(g) {
-                            *w -= rate * *g;
+        None => {
+            let tasks = Pieces::new(PIECE, n, (weight, gradient)).zip(words_by_piece(kept));
+            each(n, tasks, |((w, g), words)| {
+                Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        let (rate, l2) = (T::of(step.rate), T::of(step.l2));
+                        // Without decay nothing is added: zero times an infinite weight is NaN.
+                        if step.l2 == 0.0 {
+                            for (w, g) in w.iter_mut().zip(g) {
+                                *w -= rate * *g;
+                            }
+                        } else {
+                            for (w, g) in w.iter_mut().zip(g) {
+                                *w -= rate * (*g + l2 * *w);
+                            }
                         }
-                    } else {
-                        for (w, g) in w.iter_mut().zip(g) {
-                            *w -= rate * (*g + l2 * *w);
-                        }
-                    }
-                },
-            );
-        }),
+                        mask_piece(w, words);
+                    },
+                );
+            });
+        }
         Some(velocity) => {
             assert!(velocity.len() == n, "slices of one length");
-            pieces(n, (weight, gradient, velocity), |(w, g, velocity)| {
+            let slices = (weight, gradient, velocity);
+            let tasks = Pieces::new(PIECE, n, slices).zip(words_by_piece(kept));
+            each(n, tasks, |((w, g, velocity), words)| {
                 Arch::new().dispatch(
                     #[inline(always)]
                     || {
@@ -228,6 +254,7 @@ pub fn sgd<T: Real>(step: &SgdStep, weight: &mut [T], gradient: &[T], velocity: 
                         } else {
                             momentum_piece::<T, true>(step, w, g, velocity);
                         }
+                        mask_piece(w, words);
                     },
                 );
             });
@@ -284,10 +311,10 @@ mod tests {
             let (w, g, m) = (numbers(n, 1), numbers(n, 2), numbers(n, 3));
             let v: Vec<f64> = numbers(n, 4).iter().map(|v| v.abs()).collect();
             let (mut w2, mut m2, mut v2) = (w.clone(), m.clone(), v.clone());
-            adam(&STEP, &mut w2, &g, &mut m2, &mut v2, None);
+            adam(&STEP, &mut w2, &g, &mut m2, &mut v2, None, None);
             let mut peak = v.clone();
             let (mut w3, mut m3, mut v3) = (w.clone(), m.clone(), v.clone());
-            adam(&STEP, &mut w3, &g, &mut m3, &mut v3, Some(&mut peak));
+            adam(&STEP, &mut w3, &g, &mut m3, &mut v3, Some(&mut peak), None);
             for i in 0..n {
                 let (we, me, ve) = plain(&STEP, w[i], g[i], m[i], v[i]);
                 assert!((w2[i] - we).abs() < 1e-13 && (m2[i] - me).abs() < 1e-15, "{n}: {i}");
@@ -305,10 +332,10 @@ mod tests {
             SgdStep { rate: 0.1, l2: 0.0, momentum: 0.9, dampening: 0.0, nesterov: true };
         let infinite = [f64::NEG_INFINITY];
         let (mut a, mut b, mut c, mut d) = (infinite, infinite, infinite, infinite);
-        adam(&adam_step, &mut a, &[1.0], &mut [0.0], &mut [0.0], None);
-        adam(&adam_step, &mut b, &[1.0], &mut [0.0], &mut [0.0], Some(&mut [0.0]));
-        sgd(&sgd_step, &mut c, &[1.0], Some(&mut [0.0]));
-        sgd(&sgd_step, &mut d, &[1.0], None);
+        adam(&adam_step, &mut a, &[1.0], &mut [0.0], &mut [0.0], None, None);
+        adam(&adam_step, &mut b, &[1.0], &mut [0.0], &mut [0.0], Some(&mut [0.0]), None);
+        sgd(&sgd_step, &mut c, &[1.0], Some(&mut [0.0]), None);
+        sgd(&sgd_step, &mut d, &[1.0], None, None);
         assert_eq!([a, b, c, d], [infinite; 4]);
     }
 
@@ -319,7 +346,7 @@ mod tests {
         let (mut w, g) = (single(numbers(n, 1)), single(numbers(n, 2)));
         let (mut m, mut v) = (vec![0f32; n], vec![0f32; n]);
         let before = w.clone();
-        adam(&STEP, &mut w, &g, &mut m, &mut v, None);
+        adam(&STEP, &mut w, &g, &mut m, &mut v, None, None);
         for i in 0..n {
             let (we, ..) = plain(&STEP, f64::from(before[i]), f64::from(g[i]), 0.0, 0.0);
             assert!((f64::from(w[i]) - we).abs() < 1e-6, "{i}: {} and {we}", w[i]);
@@ -333,9 +360,9 @@ mod tests {
         for nesterov in [false, true] {
             let step = SgdStep { rate: 0.1, l2: 0.2, momentum: 0.9, dampening: 0.3, nesterov };
             let (mut w2, mut velocity2) = (w.clone(), velocity.clone());
-            sgd(&step, &mut w2, &g, Some(&mut velocity2));
+            sgd(&step, &mut w2, &g, Some(&mut velocity2), None);
             let mut w3 = w.clone();
-            sgd(&step, &mut w3, &g, None);
+            sgd(&step, &mut w3, &g, None, None);
             for i in 0..n {
                 let d = g[i] + 0.2 * w[i];
                 let expected = 0.9 * velocity[i] + 0.7 * d;
@@ -343,6 +370,36 @@ mod tests {
                 assert!((velocity2[i] - expected).abs() < 1e-15);
                 assert!((w2[i] - (w[i] - 0.1 * along)).abs() < 1e-15);
                 assert!((w3[i] - (w[i] - 0.1 * d)).abs() < 1e-15);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_is_zero_and_the_rest_as_without_a_mask() {
+        for n in [5, PIECE, PARALLEL + PIECE + 3] {
+            let kept = Bits::collect(n, (0..n).map(|i| i * i % 7 < 4));
+            let (w, g) = (numbers(n, 1), numbers(n, 2));
+            let v: Vec<f64> = numbers(n, 4).iter().map(|v| v.abs()).collect();
+            let sgd_step =
+                SgdStep { rate: 0.1, l2: 0.2, momentum: 0.9, dampening: 0.0, nesterov: true };
+            let run = |which: usize, kept: Option<&Bits>| {
+                let (mut w, mut m, mut v, mut peak) = (w.clone(), w.clone(), v.clone(), v.clone());
+                match which {
+                    0 => adam(&STEP, &mut w, &g, &mut m, &mut v, None, kept),
+                    1 => adam(&STEP, &mut w, &g, &mut m, &mut v, Some(&mut peak), kept),
+                    2 => sgd(&sgd_step, &mut w, &g, None, kept),
+                    _ => sgd(&sgd_step, &mut w, &g, Some(&mut m), kept),
+                }
+                (w, m)
+            };
+            for which in 0..4 {
+                let (plain, moved) = run(which, None);
+                let (masked, also_moved) = run(which, Some(&kept));
+                assert_eq!(moved, also_moved, "only the weights are masked");
+                for (i, kept) in kept.iter().enumerate() {
+                    let expected = if kept { plain[i] } else { 0.0 };
+                    assert_eq!(masked[i].to_bits(), expected.to_bits(), "{which}, {n}: {i}");
+                }
             }
         }
     }

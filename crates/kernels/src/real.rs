@@ -15,6 +15,7 @@ pub trait Real:
     + bytemuck::Pod
     + std::ops::Neg<Output = Self>
     + Copy
+    + Default
     + PartialOrd
     + Send
     + Sync

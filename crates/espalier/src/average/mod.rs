@@ -13,7 +13,7 @@ pub use batch_norm::update_bn;
 
 use crate::erase::AnyTensor;
 use crate::error::Error;
-use crate::frame::Parametrized;
+use crate::frame::{Parametrized, Purpose};
 use crate::tree::{self, Kind, Walk, follow_walk};
 
 /// How much the newest network weighs.
@@ -171,6 +171,11 @@ impl<M: Module> AveragedModel<M> {
     /// [`Error::Average`] if `net` has other tensors than the one at the beginning, such as after a
     /// registration, or the weight is not finite. Nothing is changed then.
     pub fn update(&mut self, net: &Parametrized<M>) -> Result<(), Error> {
+        // What is under a mask is averaged, too, however the mask is held.
+        Purpose::File.during(|| self.take_in(net))
+    }
+
+    fn take_in(&mut self, net: &Parametrized<M>) -> Result<(), Error> {
         let first = self.n_averaged == 0;
         let factors = if first { (0.0, 1.0) } else { self.average.factors(self.n_averaged)? };
         let kinds = self.compare(net)?;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::host::is_plain;
 use crate::parametrize::{RuleError, Site};
 use crate::select::Selector;
-use crate::tree::{ParamInfo, contiguous};
+use crate::tree::{ParamInfo, contiguous, map_untracked};
 
 /// What one parameter obeys.
 #[derive(Debug, Clone)]
@@ -149,11 +149,8 @@ impl ModuleMapper for Project<'_> {
         let Some(planned) = self.plan.get(&id).copied().filter(|_| self.failed.is_none()) else {
             return param;
         };
-        let require_grad = param.is_require_grad();
-        // Consumed, so that a tensor that nothing else holds is changed in place.
-        param.map(|tensor| {
-            let (autodiff, device) = (tensor.is_autodiff(), tensor.device());
-            let plain = tensor.without_autodiff();
+        map_untracked(param, |plain| {
+            let device = plain.device();
             let done = self.done.get(&id).cloned().and_then(|done| done.into_rank::<D>().ok());
             let value = match done {
                 Some(done) => done,
@@ -166,8 +163,7 @@ impl ModuleMapper for Project<'_> {
             if self.clones {
                 self.done.insert(id, value.clone().into());
             }
-            let value = if autodiff { Tensor::from_inner(value) } else { value };
-            if require_grad { value.require_grad() } else { value }
+            value
         })
     }
 }

@@ -65,6 +65,7 @@ impl<M: Module> Parametrized<M> {
 
 /// The slot with its value projected; none where it is in the set already.
 fn projected(slot: &Computed, planned: &Planned) -> Result<Option<Computed>, Error> {
+    let slot = slot.clone().opened();
     let dense = slot.dense().detach();
     let value = match &slot.mask {
         Some(mask) => apply_mask(mask, dense.clone()),
@@ -81,7 +82,8 @@ fn projected(slot: &Computed, planned: &Planned) -> Result<Option<Computed>, Err
         Some(mask) => with_pruned(mask, after, dense),
         None => after,
     };
-    let mut slot = slot.clone();
+    let mut slot = slot;
     slot.assign(after).map_err(chain_error(&planned.info.path))?;
+    slot.close();
     Ok(Some(slot))
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Parametrized;
 use super::nested::list_path;
 use super::slot::{self, Computed, Original, Slot};
+use super::stored::{Away, MaskMode};
 use crate::error::Error;
 use crate::parametrize::{Link, Rules};
 use crate::select::Selector;
@@ -38,6 +39,9 @@ struct SavedSlot {
     is_unsafe: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     mask: bool,
+    /// How many values the mask took out of the original, if it did: see [`MaskMode::Stored`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tie: Option<SavedTie>,
 }
@@ -55,6 +59,17 @@ struct SavedLink {
 struct SavedTie {
     to: String,
     transposed: bool,
+}
+
+impl SavedSlot {
+    fn mode(&self) -> MaskMode {
+        if self.stored.is_some() { MaskMode::Stored } else { MaskMode::Exact }
+    }
+
+    /// However its mask is held.
+    fn exact(self) -> Self {
+        Self { stored: None, ..self }
+    }
 }
 
 fn invalid(reason: impl ToString) -> Error {
@@ -80,6 +95,7 @@ pub(super) fn describe<M: Module>(net: &Parametrized<M>) -> String {
                 links: Vec::new(),
                 is_unsafe: false,
                 mask: false,
+                stored: None,
                 tie: Some(SavedTie { to: tied.to.clone(), transposed: tied.transposed }),
             }),
         }
@@ -104,8 +120,9 @@ fn describe_slot(path: &str, slot: &Computed, slots: &mut Vec<SavedSlot>) {
     slots.push(SavedSlot {
         path: path.to_owned(),
         links: slot.links.iter().map(link).collect(),
-        is_unsafe: slot.is_unsafe,
+        is_unsafe: slot.is_unsafe && !slot.links.is_empty(),
         mask: slot.mask.is_some(),
+        stored: slot.away.as_ref().map(Away::len),
         tie: None,
     });
     for (index, original) in slot.originals.iter().enumerate() {
@@ -114,6 +131,16 @@ fn describe_slot(path: &str, slot: &Computed, slots: &mut Vec<SavedSlot>) {
             describe_slot(&path, nested, slots);
         }
     }
+}
+
+/// Whether two descriptions say that the same is computed. How masks are held does not count.
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
+    let computed = |text: &str| {
+        let extra = serde_json::from_str::<Extra>(text).ok()?;
+        let slots = extra.slots.into_iter().map(SavedSlot::exact);
+        Some((extra.version, slots.collect::<Vec<_>>()))
+    };
+    a == b || computed(a).is_some_and(|a| computed(b) == Some(a))
 }
 
 /// A tie that a description tells of.
@@ -258,7 +285,7 @@ impl<M: Module> Parametrized<M> {
             }
             match present.slots.iter().find(|slot| slot.path == saved.path) {
                 None => missing.push(saved),
-                Some(slot) if slot == saved => {}
+                Some(slot) if slot.clone().exact() == (*saved).clone().exact() => {}
                 Some(_) => {
                     return Err(invalid(format!(
                         "`{}` is parametrized, pruned or tied in another way already",
@@ -277,6 +304,36 @@ impl<M: Module> Parametrized<M> {
         }
         *self = net;
         Ok(())
+    }
+
+    /// Holds masks as a record does that says so, with room for what its masks have taken. Gives how they
+    /// were held before.
+    pub(super) fn hold_as(&mut self, described: &str) -> Result<Vec<(String, MaskMode)>, Error> {
+        let extra: Extra = serde_json::from_str(described).map_err(invalid)?;
+        let mut before = Vec::new();
+        for saved in extra.slots.iter().filter(|saved| saved.mask) {
+            let Some(slot) = self.computed(&saved.path) else { continue };
+            before.push((saved.path.clone(), slot.mode));
+            let slot = Computed { mode: saved.mode(), ..slot.clone().opened() };
+            self.insert(vec![(saved.path.clone(), slot)]);
+            if let Some(pruned) = saved.stored
+                && let Some(mut slot) = self.computed(&saved.path).cloned()
+            {
+                slot.hold(pruned);
+                self.put_slot(&saved.path, slot);
+            }
+        }
+        Ok(before)
+    }
+
+    /// Holds masks as [`hold_as`](Self::hold_as) told that they were.
+    pub(super) fn hold_again(&mut self, before: Vec<(String, MaskMode)>) {
+        let slots = before.into_iter().filter_map(|(path, mode)| {
+            let slot = self.computed(&path)?.clone().opened();
+            Some((path, Computed { mode, ..slot }))
+        });
+        let slots = slots.collect();
+        self.insert(slots);
     }
 
     fn rebuild_slot(&mut self, saved: &SavedSlot, rules: &Rules) -> Result<(), Error> {
@@ -302,6 +359,7 @@ impl<M: Module> Parametrized<M> {
             let dense = slot.dense();
             let all = vec![true; dense.dims().iter().product()];
             slot.mask = Some(slot::make_mask(&all, &dense, slot.layout));
+            slot.mode = saved.mode();
             self.insert(vec![(info.path, slot)]);
         }
         Ok(())

@@ -11,9 +11,11 @@ mod module;
 mod names;
 mod nested;
 mod prune;
+mod purpose;
 mod register;
 mod sample;
 mod slot;
+mod stored;
 mod tie;
 mod transfer;
 mod view;
@@ -26,11 +28,15 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
 pub use cached::Cached;
-pub(crate) use extra::{DescribedTie, NAME as EXTRA_STATE, decode, restrict, ties_in};
+pub(crate) use extra::{
+    DescribedTie, NAME as EXTRA_STATE, decode, is_same as is_same_description, restrict, ties_in,
+};
 pub(crate) use module::visit_parameters;
+pub(crate) use purpose::Purpose;
 pub use register::Leave;
 use register::refused as chain_error;
 pub(crate) use slot::SCALAR_LAYER;
+pub use stored::MaskMode;
 pub use view::Parametrizations;
 
 use crate::erase::{AnyModule, AnyTensor};

@@ -1,6 +1,5 @@
 //! [`Parametrized`] as a Burn module.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,6 +10,7 @@ use burn::module::{
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
+use super::purpose::Purpose;
 use super::slot::Slot;
 use super::{Parametrized, extra};
 use crate::nn::lazy::{Shaping, shapes_of_file};
@@ -101,23 +101,9 @@ impl<V: ModuleMapper> ModuleMapper for Through<'_, V, &mut BTreeMap<String, Slot
     }
 }
 
-thread_local! {
-    /// Whether the visit on this thread looks at parameters only.
-    static PARAMETERS_ONLY: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A visit that reads no buffers: wrappers in `module` then neither describe their slots nor bring
-/// running statistics up to date, which costs more than a small network's gradients.
+/// A visit that reads no buffers of wrappers in `module`.
 pub(crate) fn visit_parameters<M: Module, V: ModuleVisitor>(module: &M, visitor: &mut V) {
-    /// Undone also if a visitor panics.
-    struct Reset(bool);
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            PARAMETERS_ONLY.set(self.0);
-        }
-    }
-    let _reset = Reset(PARAMETERS_ONLY.replace(true));
-    module.visit(visitor);
+    Purpose::Parameters.during(|| module.visit(visitor));
 }
 
 impl<M: Module> Parametrized<M> {
@@ -185,7 +171,7 @@ impl<M: Module> Module for Parametrized<M> {
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        if PARAMETERS_ONLY.get() {
+        if Purpose::now() == Purpose::Parameters {
             return self.visit_parameters(visitor);
         }
         self.sync_statistics();
@@ -230,14 +216,19 @@ impl<M: Module> Module for Parametrized<M> {
         if net.has_lazy {
             net = net.map(&mut Shaping::of_record(shapes_of_file(path.as_ref())?));
         }
-        let net = net.rebuild(path.as_ref(), &Rules::builtin()).map_err(invalid)?;
+        let mut net = net.rebuild(path.as_ref(), &Rules::builtin()).map_err(invalid)?;
         let described = extra::read(path.as_ref()).map_err(invalid)?;
-        if described.is_some_and(|described| described != extra::describe(&net)) {
+        let own = extra::describe(&net);
+        if described.as_ref().is_some_and(|described| !extra::is_same(described, &own)) {
             return Err(RecordError::Validation(
                 "the file's parametrizations are not those of the module".to_owned(),
             ));
         }
-        net.try_load_record(record)
+        let held = described.map(|described| net.hold_as(&described)).transpose();
+        let held = held.map_err(invalid)?;
+        let mut net = net.try_load_record(record)?;
+        net.hold_again(held.unwrap_or_default());
+        Ok(net)
     }
 }
 

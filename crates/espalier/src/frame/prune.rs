@@ -140,7 +140,8 @@ impl<M: Module> Parametrized<M> {
             .filter_map(|path| Some((self.canonical(path), importance.get(path)?)))
             .collect();
         let target = |info: ParamInfo| {
-            let slot = self.slot_or_identity(&info)?;
+            // Zeros in place are as good as what is under the mask, which cannot be chosen.
+            let slot = self.slot_as_is(&info)?;
             let dense = slot.dense();
             let dims = dense.dims();
             let given = scores.get(info.path.as_str());
@@ -155,7 +156,7 @@ impl<M: Module> Parametrized<M> {
                 return Err(Error::Prune { path: info.path, source });
             }
             let kept = match &slot.mask {
-                Some(mask) => slot::bits(mask, dense.rank()).clone(),
+                Some(mask) => Bits::clone(slot::bits(mask, dense.rank())),
                 None => Bits::all(dims.iter().product()),
             };
             let numbers = Numbers::of(given.copied().unwrap_or(&dense));
@@ -170,7 +171,8 @@ impl<M: Module> Parametrized<M> {
         let slots: Vec<(String, Computed)> = chosen
             .into_iter()
             .zip(targets)
-            .map(|(Chosen { path, mut slot, like }, target)| {
+            .map(|(Chosen { path, slot, like }, target)| {
+                let mut slot = slot.opened();
                 slot.mask = Some(slot::mask_of(target.into_kept(), &like));
                 (path, slot)
             })
@@ -208,7 +210,7 @@ impl<M: Module> Parametrized<M> {
         let mut paths = Vec::new();
         for ParamInfo { path, .. } in self.locate(selector)? {
             let slot = self.computed(&path).filter(|slot| slot.mask.is_some());
-            let Some(mut slot) = slot.cloned() else {
+            let Some(mut slot) = slot.cloned().map(Computed::opened) else {
                 return Err(Error::NotPruned { path });
             };
             paths.push(path.clone());
@@ -260,7 +262,7 @@ impl<M: Module> Parametrized<M> {
         let paths = net.parameters_of(selector)?;
         for path in &paths {
             let value = match earlier.computed(earlier.canonical(path)) {
-                Some(slot) if earlier.canonical(path) == path => slot.dense(),
+                Some(slot) if earlier.canonical(path) == path => slot.clone().opened().dense(),
                 _ => earlier.value(path)?,
             };
             net.set_any(path, value)?;

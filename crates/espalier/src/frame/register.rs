@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::chain::Refusal;
 use super::slot::{Computed, Original, OwnerOf, Slot};
+use super::stored::MaskMode;
 use super::view::Parametrizations;
 use super::{Parametrized, access};
 use crate::erase::AnyTensor;
@@ -110,7 +111,8 @@ impl<M: Module> Parametrized<M> {
 
     /// Puts slots in place and the matching placeholders (or values) into the template.
     pub(super) fn insert(&mut self, slots: Vec<(String, Computed)>) {
-        for (path, slot) in slots {
+        for (path, mut slot) in slots {
+            slot.close();
             match self.original_mut(&path) {
                 Some(original) => *original = Original::Nested(Box::new(slot)),
                 None => {
@@ -125,9 +127,14 @@ impl<M: Module> Parametrized<M> {
         *self = self.clone().refresh();
     }
 
+    /// The slot of a path to be edited, with all values in its originals.
+    pub(super) fn slot_or_identity(&self, info: &ParamInfo) -> Result<Computed, Error> {
+        self.slot_as_is(info).map(Computed::opened)
+    }
+
     /// The slot of a path as it is, or one that computes nothing yet: the parameter as its own
     /// original.
-    pub(super) fn slot_or_identity(&self, info: &ParamInfo) -> Result<Computed, Error> {
+    pub(super) fn slot_as_is(&self, info: &ParamInfo) -> Result<Computed, Error> {
         if let Some(slot) = self.computed(&info.path) {
             return Ok(slot.clone());
         }
@@ -151,6 +158,8 @@ impl<M: Module> Parametrized<M> {
             originals: vec![Original::Leaf(param)],
             links: Vec::new(),
             mask: None,
+            mode: MaskMode::default(),
+            away: None,
             is_unsafe: false,
             layout,
             container,
@@ -277,7 +286,7 @@ impl<M: Module> Parametrized<M> {
         self.settle();
         let mut left = BTreeMap::new();
         for ParamInfo { path, .. } in self.locate_with_buffers(&selector.into_selector()?)? {
-            let Some(slot) = self.computed(&path) else {
+            let Some(slot) = self.computed(&path).cloned().map(Computed::opened) else {
                 return Err(Error::NotParametrized { path });
             };
             let original = match (leave, slot.originals.as_slice()) {
@@ -438,7 +447,7 @@ impl<M: Module> Parametrized<M> {
             path = tied.to.clone();
         }
         if let Some(slot) = self.computed(&path) {
-            let mut slot = slot.clone();
+            let mut slot = slot.clone().opened();
             slot.assign(value).map_err(refused(&path))?;
             self.insert(vec![(path, slot)]);
             return Ok(());

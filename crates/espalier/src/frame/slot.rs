@@ -1,12 +1,16 @@
 //! How the value of one path is computed.
 
+use std::sync::Arc;
+
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use espalier_kernels::Bits;
 
 use super::access::read;
+use super::purpose::Purpose;
+use super::stored::{Away, MaskMode};
 use crate::erase::{AnyModule, AnyTensor, with_rank};
 use crate::parametrize::{Link, RuleError, WeightNormLink};
-use crate::prune::Mask;
+use crate::prune::{Mask, in_force};
 use crate::tree::{Layout, Walk};
 
 /// What stands at a path of the template in place of a plain parameter.
@@ -27,6 +31,10 @@ pub(super) struct Computed {
     pub(super) links: Vec<Link>,
     /// An erased `Mask<D>`, applied last.
     pub(super) mask: Option<AnyModule>,
+    /// How the mask should be held.
+    pub(super) mode: MaskMode,
+    /// What the mask took out of the original, if the original holds its zeros.
+    pub(super) away: Option<Away>,
     /// Whether links may change shape and dtype.
     pub(super) is_unsafe: bool,
     /// The layout of the parameter.
@@ -77,7 +85,7 @@ pub(super) struct Tied {
 }
 
 impl Computed {
-    /// The value of the chain, before the mask.
+    /// The value of the chain, before the mask; of an original that holds the zeros, with them.
     pub(super) fn dense(&self) -> AnyTensor {
         self.dense_of(self.originals.iter().map(Original::value).collect(), Pass::Reading)
     }
@@ -95,6 +103,7 @@ impl Computed {
     pub(super) fn value_of(&self, originals: Vec<AnyTensor>, pass: Pass) -> AnyTensor {
         let dense = self.dense_of(originals, pass);
         match &self.mask {
+            Some(mask) if self.away.is_some() => guard(mask, dense),
             Some(mask) => apply_mask(mask, dense),
             None => dense,
         }
@@ -149,7 +158,11 @@ impl Computed {
             for param in &mut self.originals {
                 match param {
                     Original::Leaf(leaf) => {
-                        at(Part::Leaf(leaf), &[names, &[(&original, owner)]].concat());
+                        let part = match &mut self.away {
+                            Some(away) => Part::Masked(leaf, away),
+                            None => Part::Leaf(leaf),
+                        };
+                        at(part, &[names, &[(&original, owner)]].concat());
                     }
                     Original::Nested(_) => unreachable!("only a chain has nested originals"),
                 }
@@ -187,17 +200,25 @@ impl Computed {
             let leaf = format!("{name}_mask");
             at(Part::Leaf(mask), &[names, &[(&leaf, owner)]].concat());
         }
+        if let Some(away) = &mut self.away {
+            let leaf = format!("{name}_pruned");
+            at(Part::Leaf(&mut away.values), &[names, &[(&leaf, owner)]].concat());
+        }
     }
 
     /// Visits originals, link state and mask under their saved names.
     pub(super) fn visit<V: ModuleVisitor>(&self, name: &str, visitor: &mut V) {
         // Clones share their tensors; this saves a second copy of the naming scheme.
-        self.clone().parts(&[], name, &mut |part, names| {
+        let mut slot = self.clone();
+        if Purpose::now() == Purpose::File {
+            slot.open_all();
+        }
+        slot.parts(&[], name, &mut |part, names| {
             for (name, container) in names {
                 visitor.enter_module(name, container);
             }
             match part {
-                Part::Leaf(module) => module.visit(visitor),
+                Part::Leaf(module) | Part::Masked(module, _) => module.visit(visitor),
                 Part::Link(link) => link.visit(visitor),
             }
             for (name, container) in names.iter().rev() {
@@ -208,15 +229,28 @@ impl Computed {
 
     /// Maps originals, link state and mask under their saved names.
     pub(super) fn map<V: ModuleMapper>(&mut self, name: &str, mapper: &mut V) {
+        if Purpose::now() == Purpose::File {
+            self.open_all();
+        }
         self.parts(&[], name, &mut |part, names| {
             for (name, container) in names {
                 mapper.enter_module(name, container);
             }
-            part.change(|module| module.map(mapper));
+            match part {
+                Part::Masked(leaf, away) => {
+                    let map = || take(leaf, |leaf| leaf.map(mapper));
+                    ((), away.is_clean) = in_force::under(&away.kept, map);
+                }
+                part => part.change(|module| module.map(mapper)),
+            }
             for (name, container) in names.iter().rev() {
                 mapper.exit_module(name, container);
             }
         });
+        if Purpose::now() == Purpose::File {
+            self.close_all();
+        }
+        self.tidy();
     }
 
     /// Applies `change` to every part.
@@ -288,13 +322,15 @@ pub(crate) const SCALAR_LAYER: &str = "Scalar";
 enum Part<'a> {
     /// An original or a mask.
     Leaf(&'a mut AnyModule),
+    /// An original that holds the zeros of its mask.
+    Masked(&'a mut AnyModule, &'a mut Away),
     Link(&'a mut Link),
 }
 
 impl Part<'_> {
     fn change(self, change: impl FnOnce(AnyModule) -> AnyModule) {
         match self {
-            Part::Leaf(module) => take(module, change),
+            Part::Leaf(module) | Part::Masked(module, _) => take(module, change),
             Part::Link(link) => take(link.module_mut(), change),
         }
     }
@@ -311,6 +347,18 @@ pub(super) fn take(module: &mut AnyModule, change: impl FnOnce(AnyModule) -> Any
 pub(super) fn apply_mask(mask: &AnyModule, dense: AnyTensor) -> AnyTensor {
     with_rank!(dense.rank(), D => match (mask.get::<Mask<D>>(), dense.into_rank::<D>()) {
         (Some(mask), Ok(dense)) => mask.apply(dense).into(),
+        _ => unreachable!("a mask has the rank of its tensor"),
+    }, else unreachable!("tensors have up to eight dimensions"))
+}
+
+/// `dense`, which has the zeros of `mask` (an erased `Mask<D>`), for a forward pass through which no
+/// gradient reaches them.
+fn guard(mask: &AnyModule, dense: AnyTensor) -> AnyTensor {
+    if !dense.is_autodiff() {
+        return dense;
+    }
+    with_rank!(dense.rank(), D => match (mask.get::<Mask<D>>(), dense.into_rank::<D>()) {
+        (Some(mask), Ok(dense)) => mask.guard(dense).into(),
         _ => unreachable!("a mask has the rank of its tensor"),
     }, else unreachable!("tensors have up to eight dimensions"))
 }
@@ -343,7 +391,7 @@ pub(super) fn mask_of(kept: Bits, like: &AnyTensor) -> AnyModule {
 }
 
 /// The bits of an erased mask, in the tensor's layout.
-pub(super) fn bits(mask: &AnyModule, rank: usize) -> &Bits {
+pub(super) fn bits(mask: &AnyModule, rank: usize) -> &Arc<Bits> {
     with_rank!(rank, D => match mask.get::<Mask<D>>() {
         Some(mask) => mask.bits(),
         None => unreachable!("a mask has the rank of its tensor"),
@@ -352,7 +400,7 @@ pub(super) fn bits(mask: &AnyModule, rank: usize) -> &Bits {
 
 /// The kept positions of an erased mask of a tensor of `dims`, in PyTorch's layout.
 pub(super) fn kept(mask: &AnyModule, dims: &[usize], layout: Layout) -> Vec<bool> {
-    turned(bits(mask, dims.len()).clone(), dims, layout).iter().collect()
+    turned(Bits::clone(bits(mask, dims.len())), dims, layout).iter().collect()
 }
 
 /// Bits of a tensor of `dims` in the other layout.

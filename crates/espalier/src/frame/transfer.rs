@@ -60,7 +60,7 @@ impl<M: Module> Parametrized<M> {
                 return Err(Error::Kind { path, expected: source.kind });
             }
             let present = access::read(&self.template_param(&path)?);
-            let mut slot = slot.clone().change(|module| {
+            let mut slot = slot.clone().opened().change(|module| {
                 let module = module.fork(&target.device).map(&mut Identify(None));
                 if present.value.is_autodiff() { module.train() } else { module.valid() }
             });

@@ -40,7 +40,7 @@ impl Parametrizations {
             is_pruned: slot.is_some_and(|slot| slot.mask.is_some()),
             tied_to,
             path: path.to_owned(),
-            slot: slot.cloned(),
+            slot: slot.cloned().map(Computed::opened),
         }
     }
 

@@ -55,6 +55,12 @@ pub(crate) trait Operation<const N: usize>: Debug + Send + Sync + 'static {
     /// What is kept for the backward pass.
     type Saved<T: Real>: Send + Sync + 'static;
 
+    /// What is kept where the values are those of the first input, which is then passed on instead of
+    /// calling [`forward`](Self::forward).
+    fn unchanged<T: Real>(&self) -> Option<Self::Saved<T>> {
+        None
+    }
+
     /// The values for row-major inputs; `keep` says whether a backward pass will follow.
     fn forward<T: Real>(
         &self,

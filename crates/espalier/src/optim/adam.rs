@@ -7,6 +7,7 @@ use espalier_kernels::{AdamStep, adam};
 use super::host::{Taken, as_slices, restored, with_real};
 use super::hyper::Hyper;
 use super::options::{GroupOptimizer, OptionError, Options, check_range};
+use crate::prune::in_force;
 use crate::schedule::Values;
 
 /// What Adam and AdamW have in common: all but where the decay goes.
@@ -87,9 +88,11 @@ impl Moments {
         };
         let mut peak = if self.amsgrad { Some(peak.unwrap_or_else(|| v.zeros())) } else { None };
         let numbers = self.numbers(rate, time);
+        let kept = in_force::take(weight.numel());
+        let kept = kept.as_deref();
         with_real!(dtype, T => {
             let peak = peak.as_mut().map(|peak| peak.slice::<T>());
-            adam::<T>(&numbers, weight.slice(), grad.slice(), m.slice(), v.slice(), peak);
+            adam::<T>(&numbers, weight.slice(), grad.slice(), m.slice(), v.slice(), peak, kept);
         });
         let state = MomentState {
             time,

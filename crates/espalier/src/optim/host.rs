@@ -42,6 +42,11 @@ impl<const D: usize> Taken<D> {
         }
     }
 
+    /// The number of elements.
+    pub(super) fn numel(&self) -> usize {
+        self.data.num_elements()
+    }
+
     pub(crate) fn slice<T: burn::tensor::Element>(&mut self) -> &mut [T] {
         match self.data.as_mut_slice() {
             Ok(slice) => slice,

@@ -7,6 +7,7 @@ use espalier_kernels::{SgdStep, sgd};
 use super::host::{Taken, as_slices, restored, with_real};
 use super::hyper::Hyper;
 use super::options::{GroupOptimizer, OptionError, Options, check_values};
+use crate::prune::in_force;
 use crate::schedule::Values;
 
 /// Stochastic gradient descent with momentum: `torch.optim.SGD`.
@@ -138,9 +139,10 @@ impl Sgd {
         let (mut weight, mut grad) = (Taken::of(tensor), Taken::of(grad));
         let mut velocity =
             (numbers.momentum != 0.0).then(|| velocity.map_or_else(|| weight.zeros(), Taken::of));
+        let kept = in_force::take(weight.numel());
         with_real!(dtype, T => {
             let velocity = velocity.as_mut().map(|velocity| velocity.slice::<T>());
-            sgd::<T>(numbers, weight.slice(), grad.slice(), velocity);
+            sgd::<T>(numbers, weight.slice(), grad.slice(), velocity, kept.as_deref());
         });
         (weight.into_tensor(), velocity.map(Taken::into_tensor))
     }

@@ -56,13 +56,22 @@ impl<const D: usize> Mask<D> {
     }
 
     /// One bit for each value, set where it is kept, in the tensor's own order.
-    pub(crate) fn bits(&self) -> &Bits {
+    pub(crate) fn bits(&self) -> &Arc<Bits> {
         &self.kept
     }
 
     /// The value with exact zeros where pruned. No gradient flows to those places.
     pub fn apply(&self, value: Tensor<D>) -> Tensor<D> {
-        unary(&value, Masked(Arc::clone(&self.kept)))
+        self.operate(value, false)
+    }
+
+    /// A value that has the zeros already, itself; no gradient flows to those places.
+    pub(crate) fn guard(&self, value: Tensor<D>) -> Tensor<D> {
+        self.operate(value, true)
+    }
+
+    fn operate(&self, value: Tensor<D>, has_zeros: bool) -> Tensor<D> {
+        unary(&value, Masked { kept: Arc::clone(&self.kept), has_zeros })
             .unwrap_or_else(|| value.clone().mask_fill(self.pruned_on(&value.device()), 0.0))
     }
 
@@ -103,13 +112,21 @@ impl<const D: usize> Mask<D> {
 
 /// Zeros where a bit is not set, in the value and in the gradient.
 #[derive(Debug)]
-struct Masked(Arc<Bits>);
+struct Masked {
+    kept: Arc<Bits>,
+    /// Whether the value has them already: it is passed on then.
+    has_zeros: bool,
+}
 
 impl Operation<1> for Masked {
     type Saved<T: Real> = ();
 
+    fn unchanged<T: Real>(&self) -> Option<()> {
+        self.has_zeros.then_some(())
+    }
+
     fn forward<T: Real>(&self, [x]: [Slice<'_, T>; 1], keep: bool) -> Computed<T, ()> {
-        let values = masked(x.values, &self.0);
+        let values = masked(x.values, &self.kept);
         Computed { values, shape: x.shape.to_vec(), saved: keep.then_some(()) }
     }
 
@@ -119,7 +136,7 @@ impl Operation<1> for Masked {
         (): &(),
         gradient: &mut [T],
     ) -> [Gradient<T>; 1] {
-        mask(gradient, &self.0);
+        mask(gradient, &self.kept);
         [Gradient::InPlace]
     }
 }

@@ -15,6 +15,8 @@
 //! | `importance_scores=` | [`Importance`] |
 //! | N of M (semi-structured) | [`NOfM`] |
 //!
+//! A mask is held in one of two [modes](MaskMode): as PyTorch does, or at hardly any cost.
+//!
 //! In training: [`PruningSchedule`] says how much when, [`erdos_renyi_kernel`] and [`uniform`] share a
 //! sparsity out to layers, [`Parametrized::sensitivity`](crate::Parametrized::sensitivity) measures
 //! what each layer bears, [`Parametrized::rewind`](crate::Parametrized::rewind) goes back to earlier
@@ -32,6 +34,7 @@ mod error;
 mod functions;
 mod identity;
 mod importance;
+pub(crate) mod in_force;
 mod l1_unstructured;
 mod ln_structured;
 mod mask;
@@ -43,6 +46,7 @@ mod schedule;
 mod sensitivity;
 mod target;
 
+pub use crate::frame::MaskMode;
 pub use allocation::{erdos_renyi_kernel, uniform};
 pub use amount::Amount;
 pub use container::PruningContainer;

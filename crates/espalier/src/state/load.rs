@@ -14,6 +14,7 @@ use super::walk::{Entered, TorchWalk};
 use super::{StateDict, Strict};
 use crate::erase::AnyTensor;
 use crate::error::Error;
+use crate::frame::{Purpose, is_same_description};
 use crate::tree::{contiguous, follow_walk};
 
 /// What a tensor of the module takes.
@@ -41,7 +42,7 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn by<M: Module>(module: &M) -> Self {
         let mut wanted = Self::default();
-        module.visit(&mut wanted);
+        Purpose::File.during(|| module.visit(&mut wanted));
         wanted
     }
 
@@ -153,7 +154,9 @@ impl StateDict {
         }
         for (key, expected) in scoped_descriptions(&wanted.walk.wrappers, layer) {
             match self.0.metadata.get(&key) {
-                Some(found) if *found != expected => report.rules.push((expected, found.clone())),
+                Some(found) if !is_same_description(found, &expected) => {
+                    report.rules.push((expected, found.clone()))
+                }
                 _ => {}
             }
         }
@@ -196,7 +199,8 @@ impl StateDict {
         // what is loaded.
         let _ = module.valid();
         let given = BTreeMap::new();
-        Ok(module.map(&mut Load { walk: TorchWalk::default(), values, given }))
+        let mut load = Load { walk: TorchWalk::default(), values, given };
+        Ok(Purpose::File.during(|| module.map(&mut load)))
     }
 }
 

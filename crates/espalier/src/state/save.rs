@@ -6,6 +6,7 @@ use espalier_checkpoint::{Checkpoint, Dtype, NamedTensor};
 
 use super::alias::{Aliases, renamed};
 use super::walk::{Entered, TorchWalk};
+use crate::frame::Purpose;
 use crate::tree::follow_walk;
 
 /// The metadata key of the description of slots, before the path of the wrapper if it is nested.
@@ -36,7 +37,8 @@ impl Save {
         };
         save.out.metadata.insert("format".to_owned(), "pt".to_owned());
         // Burn's running statistics are up to date only after `valid`.
-        module.valid().visit(&mut save);
+        let module = module.valid();
+        Purpose::File.during(|| module.visit(&mut save));
         save
     }
 

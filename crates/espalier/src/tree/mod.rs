@@ -24,7 +24,7 @@ pub use summary::{Summary, SummaryRow, Totals};
 pub(crate) use access::floats;
 pub(crate) use modules::{TYPE_MARK, below};
 pub(crate) use summary::count_zeros;
-pub(crate) use walk::{Walk, buffers, contiguous, follow_walk, shape_of, tensors};
+pub(crate) use walk::{Walk, buffers, contiguous, follow_walk, map_untracked, shape_of, tensors};
 
 use crate::erase::AnyTensor;
 use crate::error::Error;

@@ -163,6 +163,22 @@ pub(crate) fn contiguous<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     if autodiff { Tensor::from_inner(plain) } else { plain }
 }
 
+/// The parameter with its value changed outside of any graph; trained, or not, as before.
+///
+/// It is consumed, so that a tensor that nothing else holds is changed in place.
+pub(crate) fn map_untracked<const D: usize>(
+    param: Param<Tensor<D>>,
+    change: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Param<Tensor<D>> {
+    let require_grad = param.is_require_grad();
+    param.map(|tensor| {
+        let autodiff = tensor.is_autodiff();
+        let value = change(tensor.without_autodiff());
+        let value = if autodiff { Tensor::from_inner(value) } else { value };
+        if require_grad { value.require_grad() } else { value }
+    })
+}
+
 /// The shape of the first tensor of a module (an erased parameter has just one).
 pub(crate) fn shape_of<M: Module>(module: &M) -> Vec<usize> {
     collect(module).into_iter().next().map(|info| info.shape).unwrap_or_default()

@@ -52,27 +52,38 @@ pub fn masked<T: Real>(values: &[T], kept: &Bits) -> Vec<T> {
 /// # Panics
 ///
 /// If the lengths differ.
-pub fn mask<T: Real>(values: &mut [T], kept: &Bits) {
+pub fn mask<T: Copy + Default + Send>(values: &mut [T], kept: &Bits) {
     let n = values.len();
     assert_eq!(n, kept.len(), "one bit for each value");
     let tasks = values.chunks_mut(PIECE).zip(kept.words().chunks(PIECE / WORD));
     each(n, tasks, |(values, words)| {
         Arch::new().dispatch(
             #[inline(always)]
-            || {
-                for (word, values) in words.iter().zip(values.chunks_mut(WORD)) {
-                    for (half, values) in halves(*word).into_iter().zip(values.chunks_mut(HALF)) {
-                        // By way of registers: in place it would be a branch for each value.
-                        let mut out = [T::ZERO; HALF];
-                        for ((out, x), i) in out.iter_mut().zip(&*values).zip(0..) {
-                            *out = select(*x, half, i);
-                        }
-                        values.copy_from_slice(&out[..values.len()]);
-                    }
-                }
-            },
+            || mask_piece(values, words),
         );
     });
+}
+
+/// [`mask`] of the values that belong to these words; of none, nothing is done.
+#[inline(always)]
+pub(crate) fn mask_piece<T: Copy + Default>(values: &mut [T], words: &[u64]) {
+    for (word, values) in words.iter().zip(values.chunks_mut(WORD)) {
+        for (half, values) in halves(*word).into_iter().zip(values.chunks_mut(HALF)) {
+            // By way of registers: in place it would be a branch for each value.
+            let mut out = [T::default(); HALF];
+            for ((out, x), i) in out.iter_mut().zip(&*values).zip(0..) {
+                *out = select(*x, half, i);
+            }
+            values.copy_from_slice(&out[..values.len()]);
+        }
+    }
+}
+
+/// The words of each piece in turn; none without a mask.
+pub(crate) fn words_by_piece(kept: Option<&Bits>) -> impl Iterator<Item = &[u64]> {
+    let words = kept.map_or(&[][..], Bits::words);
+    std::iter::successors(Some(words), |words| Some(words.get(PIECE / WORD..).unwrap_or_default()))
+        .map(|words| &words[..words.len().min(PIECE / WORD)])
 }
 
 /// Bits that are shifted in lanes as wide as an `f32`.
@@ -84,8 +95,8 @@ fn halves(word: u64) -> [u32; 2] {
 }
 
 #[inline(always)]
-fn select<T: Real>(x: T, half: u32, i: u32) -> T {
-    if half >> i & 1 == 1 { x } else { T::ZERO }
+fn select<T: Default>(x: T, half: u32, i: u32) -> T {
+    if half >> i & 1 == 1 { x } else { T::default() }
 }
 
 /// The values that are not kept, in order: what [`restore`] puts back.
@@ -99,7 +110,7 @@ fn select<T: Real>(x: T, half: u32, i: u32) -> T {
 /// # Panics
 ///
 /// If the lengths differ.
-pub fn pruned_values<T: Real>(values: &[T], kept: &Bits) -> Vec<T> {
+pub fn pruned_values<T: Copy + Send + Sync>(values: &[T], kept: &Bits) -> Vec<T> {
     assert_eq!(values.len(), kept.len(), "one bit for each value");
     fresh(kept.len() - kept.count(), |slots| {
         let tasks = with_pruned(values.chunks(PIECE), kept, slots);
@@ -125,7 +136,7 @@ pub fn pruned_values<T: Real>(values: &[T], kept: &Bits) -> Vec<T> {
 /// # Panics
 ///
 /// If the lengths differ, or there is not one pruned value for each position that is not kept.
-pub fn restore<T: Real>(values: &mut [T], kept: &Bits, pruned: &[T]) {
+pub fn restore<T: Copy + Send + Sync>(values: &mut [T], kept: &Bits, pruned: &[T]) {
     let n = values.len();
     assert_eq!(n, kept.len(), "one bit for each value");
     assert_eq!(pruned.len(), n - kept.count(), "one value for each position pruned");

@@ -18,6 +18,8 @@ use espalier::prune::{
 use espalier::{Error, ParameterTree, Parametrized, Selector};
 use proptest::prelude::*;
 
+mod stored;
+
 fn device() -> Device {
     Device::default().autodiff()
 }
