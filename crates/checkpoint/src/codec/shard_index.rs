@@ -58,7 +58,9 @@ pub(super) fn parse(json: &[u8]) -> Result<Index, ShardFault> {
     if !parse.has_weight_map {
         return Err(ShardFault::NoWeightMap);
     }
-    let index = parse.index;
+    let mut index = parse.index;
+    let texts = parse.metadata.into_iter().filter(|(key, _)| key != TOTAL_SIZE);
+    index.metadata = texts.filter_map(|(key, text)| Some((key, text?))).collect();
     let mut names = HashSet::with_capacity(index.tensors.len());
     match index.tensors.iter().find(|tensor| !names.insert(tensor.0.as_str())) {
         Some((key, _)) => {
@@ -121,6 +123,8 @@ fn is_plain(name: &str) -> bool {
 struct Parse {
     index: Index,
     places: HashMap<String, usize>,
+    /// With nothing for what is no text.
+    metadata: BTreeMap<String, Option<String>>,
     keys: usize,
     has_weight_map: bool,
     fault: Option<ShardFault>,
@@ -259,19 +263,13 @@ impl<'de> Visitor<'de> for MetadataSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let parse = self.0;
-        let mut seen = BTreeSet::new();
-        while let Some((key, value)) = map.next_entry::<String, MaybeText>()? {
+        while let Some((key, MaybeText(text))) = map.next_entry::<String, MaybeText>()? {
             parse.count_key()?;
-            if seen.contains(&key) {
+            if parse.metadata.contains_key(&key) {
                 let fault = ShardFault::DuplicateKey { key, within: Some(METADATA) };
                 return Err(parse.stop(fault));
             }
-            if let MaybeText(Some(text)) = value
-                && key != TOTAL_SIZE
-            {
-                parse.index.metadata.insert(key.clone(), text);
-            }
-            seen.insert(key);
+            parse.metadata.insert(key, text);
         }
         Ok(())
     }
