@@ -136,6 +136,12 @@ pub(crate) fn write(
     let parent = directory_of(&target.path);
     let directory = Directory::open(&parent)?;
     let old = sharded::named_by(&target.path);
+    // An index that is not on the disk yet may give way to the one before, whose shards are swept here.
+    let synced = || {
+        let synced = calls.sync_directory(&directory);
+        synced.map_err(|e| Error::io(&parent, Action::SyncDirectory, e))
+    };
+    synced()?;
     sweep(calls, &target.path, stem);
     let mut save = Save::begin(calls, &parent, stem)?;
     let shards: Vec<String> =
@@ -157,7 +163,7 @@ pub(crate) fn write(
         save.write(&parent.join(shard), &target, layout)?;
     }
     // The names of the shards are on the disk before that of the index.
-    calls.sync_directory(&directory).map_err(|e| Error::io(&parent, Action::SyncDirectory, e))?;
+    synced()?;
     save.check(&index.shards).map_err(|shard| fault(ShardFault::Lost { shard }))?;
     let written = write_target(calls, &index_path, &target, |out| out.write_all(&json));
     // That error comes after the rename: the new index is there, and the old one may come back if the machine
