@@ -64,7 +64,9 @@ impl Checkpoint {
     ///
     /// The path of an index stands for all shards that it names, which lie beside it; their tensors come in
     /// the order of the index. All shards stay open, so that they can be read after a save has replaced
-    /// them. The path of a directory stands for the one `*.safetensors.index.json` in it, or if it has none
+    /// them. A shard is named by a plain file name, and is no symbolic link; but in a download cache of
+    /// Hugging Face it may be one to `../../blobs/` and a hash. An index that is a link stands for the one
+    /// it leads to, and the shards beside that. The path of a directory stands for the one `*.safetensors.index.json` in it, or if it has none
     /// for its one `*.safetensors`.
     ///
     /// # Errors
