@@ -7,6 +7,7 @@ use std::vec;
 
 use rayon::prelude::*;
 
+use crate::directory::checkpoint_in;
 use crate::error::Error;
 use crate::format::Format;
 use crate::source::Source;
@@ -61,8 +62,16 @@ impl Checkpoint {
     /// Reads what tensors a file holds; their bytes are read when they are asked for, as long as the
     /// checkpoint or one of its tensors lives. The format is told by the content.
     ///
+    /// The path of an index stands for all shards that it names, which lie beside it; their tensors come in
+    /// the order of the index. All shards stay open, so that they can be read after a save has replaced
+    /// them. A shard is named by a plain file name, and is no symbolic link; but in a download cache of
+    /// Hugging Face it may be one to `../../blobs/` and a hash. An index that is a link stands for the one
+    /// it leads to, and the shards beside that. The path of a directory stands for the one `*.safetensors.index.json` in it, or if it has none
+    /// for its one `*.safetensors`.
+    ///
     /// # Errors
     ///
+    /// [`Error::NoCheckpoint`] and [`Error::SeveralCheckpoints`] for a directory,
     /// [`Error::UnknownFormat`], the format's own error if the file is not acceptable, [`Error::Io`] or
     /// [`Error::NotAFile`] if it cannot be read.
     ///
@@ -79,6 +88,10 @@ impl Checkpoint {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return Self::open_source(&Source::open(checkpoint_in(path)?)?);
+        }
         Self::open_source(&Source::open(path)?)
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::npy::NpyFault;
 use crate::codec::safetensors::SafetensorsFault;
+use crate::codec::shard_fault::ShardFault;
 use crate::format::Format;
 use crate::tensor::TensorFault;
 
@@ -51,6 +52,12 @@ pub enum Error {
         /// The path given.
         path: PathBuf,
     },
+    /// A file was to be created and there is one.
+    #[error("{} exists: choose another path, or let it be replaced", path.display())]
+    AlreadyExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Symbolic links lead in a circle, or through too many steps.
     #[error("{} leads through more than {limit} symbolic links: point it at a file", path.display())]
     SymlinkLoop {
@@ -72,6 +79,40 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         cause: SafetensorsFault,
+    },
+    /// The index of a checkpoint in several files, or what it says of them, is not acceptable; or a
+    /// checkpoint cannot be written so.
+    #[error("{}: not a valid set of shards: {cause}", path.display())]
+    Shards {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: ShardFault,
+    },
+    /// A directory was given in which no checkpoint is found.
+    #[error(
+        "{} holds neither a *.safetensors.index.json nor a *.safetensors: give the path of a file",
+        path.display()
+    )]
+    NoCheckpoint {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory was given that holds several checkpoints.
+    #[error("{} holds several checkpoints, give the path of one: {}", path.display(), found.join(", "))]
+    SeveralCheckpoints {
+        /// The directory.
+        path: PathBuf,
+        /// The names of the files it could be, in order.
+        found: Vec<String>,
+    },
+    /// The record of what a [`Rotation`](crate::Rotation) has written is not what it wrote.
+    #[error("{}: not a record of saved checkpoints: {reason}: mend it or move it away", path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The file is not an acceptable npy file, or cannot be written as one.
     #[error("{}: not a valid npy file: {cause}", path.display())]
@@ -139,6 +180,10 @@ pub enum Action {
     CreateTemporary,
     /// Remove a temporary file from a directory.
     RemoveTemporary,
+    /// Create a file.
+    Create,
+    /// Remove a file.
+    Remove,
     /// Write the contents that are to become a file.
     Write,
     /// Give a new file the mode of the one it replaces.
@@ -161,6 +206,8 @@ impl fmt::Display for Action {
             Self::CreateDirectory => "create the directory",
             Self::CreateTemporary => "create a temporary file in",
             Self::RemoveTemporary => "remove a temporary file from",
+            Self::Create => "create",
+            Self::Remove => "remove",
             Self::Write => "write",
             Self::SetMode => "keep the mode of",
             Self::Sync => "bring to the disk",

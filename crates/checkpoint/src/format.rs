@@ -10,6 +10,9 @@ use crate::source::Source;
 /// The bytes that are looked at to tell a format.
 const HEAD: u64 = 512;
 
+/// The bytes of JSON in which the key is looked for that makes it an index.
+const INDEX_HEAD: u64 = 1 << 20;
+
 /// A checkpoint format.
 ///
 /// ```
@@ -26,6 +29,8 @@ pub enum Format {
     Safetensors,
     /// npy: one array of numpy's.
     Npy,
+    /// Several files, mostly safetensors, and an index in JSON that says which tensor is in which.
+    Sharded,
 }
 
 impl Format {
@@ -34,7 +39,7 @@ impl Format {
     /// ```
     /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
     /// ```
-    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy];
+    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy, Self::Sharded];
 
     /// The name: lower case, as one would say it on a command line.
     ///
@@ -45,6 +50,7 @@ impl Format {
         match self {
             Self::Safetensors => "safetensors",
             Self::Npy => "npy",
+            Self::Sharded => "sharded",
         }
     }
 
@@ -70,6 +76,13 @@ impl Format {
         {
             return Ok(Self::Safetensors);
         }
+        if head.trim_ascii_start().starts_with(b"{") {
+            let key = b"\"weight_map\"";
+            let json = source.read(0..source.len().min(INDEX_HEAD))?;
+            if json.windows(key.len()).any(|part| part == key) {
+                return Ok(Self::Sharded);
+            }
+        }
         Err(Error::UnknownFormat { path: source.path().to_path_buf() })
     }
 
@@ -78,6 +91,7 @@ impl Format {
         match self {
             Self::Safetensors => codec::safetensors::open(source),
             Self::Npy => codec::npy::open(source),
+            Self::Sharded => codec::sharded::open(source),
         }
     }
 }

@@ -7,12 +7,14 @@
 //! | format | read | write |
 //! | --- | --- | --- |
 //! | safetensors | [`read_safetensors`], [`read_safetensors_bytes`], [`read_safetensors_header`] | [`write_safetensors`] |
+//! | sharded (several files and an index) | [`Checkpoint::open`], [`open_shards`] | [`write_safetensors_sharded`] |
 //! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`] |
 //!
 //! Files are not trusted: every length, shape and offset is checked before anything is allocated
 //! from it, and what is wrong comes back as an [`Error`] that names the file, the tensor and the
 //! cause. Every file is written through [`write_atomically`], so that a reader sees the whole old
-//! file or the whole new one.
+//! file or the whole new one; so it is with several files and their index. A [`Rotation`] removes old
+//! checkpoints as new ones are saved.
 //!
 //! # Example
 //!
@@ -32,27 +34,38 @@
 //! ```
 
 mod atomic;
+mod calls;
 mod checkpoint;
 mod codec;
 mod convert;
 mod data;
+mod directory;
 mod dtype;
 mod error;
+#[cfg(test)]
+mod faults;
 mod format;
+mod rotate;
 mod source;
+mod temporary;
 mod tensor;
 
-pub use atomic::{WriteSeek, check_writable_dir, write_atomically};
+pub use atomic::{
+    WriteMode, WriteSeek, check_writable_dir, write_atomically, write_atomically_with,
+};
 pub use checkpoint::{Checkpoint, Origin};
 pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy};
 pub use codec::safetensors::{
     Header, SafetensorsFault, TensorHeader, read_safetensors, read_safetensors_bytes,
-    read_safetensors_header, write_safetensors,
+    read_safetensors_header, write_safetensors, write_safetensors_with,
 };
+pub use codec::sharded::{ShardFault, open_shards};
+pub use codec::sharded_write::{write_safetensors_sharded, write_safetensors_sharded_with};
 pub use convert::Values;
 pub use data::Provider;
 pub use dtype::Dtype;
 pub use error::{Action, Error};
 pub use format::Format;
+pub use rotate::{Better, Keep, Rotation, Saved};
 pub use source::Source;
 pub use tensor::{NamedTensor, TensorFault};

@@ -100,6 +100,11 @@ impl Source {
         self.length == 0
     }
 
+    /// Whether the bytes are in memory, so that the path may name nothing.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.bytes, Bytes::Memory(_))
+    }
+
     /// The bytes of a range. Large ranges are read by several threads.
     ///
     /// # Errors

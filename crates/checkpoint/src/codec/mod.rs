@@ -5,6 +5,10 @@ mod npy_header;
 pub(crate) mod safetensors;
 mod safetensors_fault;
 mod safetensors_header;
+pub(crate) mod shard_fault;
+mod shard_index;
+pub(crate) mod sharded;
+pub(crate) mod sharded_write;
 
 /// The largest rank a codec reads or writes. Numpy allows 64, which is the most of any library.
 pub(crate) const MAX_RANK: usize = 64;

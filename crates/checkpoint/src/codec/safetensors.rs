@@ -1,6 +1,7 @@
 //! The safetensors format: eight bytes of length, a JSON header, the tensors end to end.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 pub use super::safetensors_fault::SafetensorsFault;
 use super::safetensors_header::{self as header, METADATA_KEY, RawTensor};
-use crate::atomic::write_atomically;
+use crate::atomic::{WriteMode, WriteSeek, write_atomically_with};
 use crate::checkpoint::Checkpoint;
 use crate::data::FileRange;
 use crate::dtype::Dtype;
@@ -174,7 +175,7 @@ pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
     Ok(checkpoint)
 }
 
-/// Writes a safetensors file atomically (see [`write_atomically`]).
+/// Writes a safetensors file atomically (see [`write_atomically`](crate::write_atomically)).
 ///
 /// Equal checkpoints give equal bytes. The format wants every tensor aligned to its element size, so
 /// tensors of larger elements come first; among those of equal size the checkpoint's order is kept.
@@ -184,7 +185,7 @@ pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
 ///
 /// [`Error::Safetensors`] if the checkpoint does not fit the format: a tensor named `__metadata__`,
 /// more than 64 dimensions, more than 131 072 keys, a name over 8 MiB, a header over 100 MB. Otherwise as
-/// [`write_atomically`].
+/// [`write_atomically`](crate::write_atomically).
 ///
 /// ```
 /// use espalier_checkpoint::{Checkpoint, NamedTensor, read_safetensors, write_safetensors};
@@ -200,16 +201,56 @@ pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn write_safetensors(path: impl AsRef<Path>, checkpoint: &Checkpoint) -> Result<(), Error> {
+    write_safetensors_with(path, checkpoint, WriteMode::Replace)
+}
+
+/// As [`write_safetensors`], with a say about a file that is there.
+///
+/// # Errors
+///
+/// As [`write_safetensors`], and [`Error::AlreadyExists`] for [`WriteMode::CreateNew`].
+///
+/// ```
+/// use espalier_checkpoint::{Checkpoint, Error, WriteMode, write_safetensors_with};
+/// # let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("model.safetensors");
+/// write_safetensors_with(&path, &Checkpoint::new(), WriteMode::CreateNew)?;
+/// let again = write_safetensors_with(&path, &Checkpoint::new(), WriteMode::CreateNew);
+/// assert!(matches!(again, Err(Error::AlreadyExists { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_safetensors_with(
+    path: impl AsRef<Path>,
+    checkpoint: &Checkpoint,
+    mode: WriteMode,
+) -> Result<(), Error> {
     let path = path.as_ref();
-    let mut tensors: Vec<&NamedTensor> = checkpoint.iter().collect();
-    tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype().size_bits().max(8)));
-    let header = encode_header(&tensors, &checkpoint.metadata)
+    let layout = Layout::new(checkpoint.iter().collect(), &checkpoint.metadata)
         .map_err(|cause| Error::Safetensors { path: path.to_path_buf(), cause })?;
-    write_atomically(path, |out| {
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
-        tensors.iter().try_for_each(|tensor| tensor.write_to(out))
-    })
+    write_atomically_with(path, mode, |out| layout.write(out))
+}
+
+/// What a file is to hold, from first to last.
+#[derive(Debug)]
+pub(super) struct Layout<'a> {
+    header: Vec<u8>,
+    tensors: Vec<&'a NamedTensor>,
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(
+        mut tensors: Vec<&'a NamedTensor>,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, SafetensorsFault> {
+        tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.dtype().size_bits().max(8)));
+        Ok(Self { header: encode_header(&tensors, metadata)?, tensors })
+    }
+
+    pub(super) fn write(&self, out: &mut dyn WriteSeek) -> io::Result<()> {
+        out.write_all(&(self.header.len() as u64).to_le_bytes())?;
+        out.write_all(&self.header)?;
+        self.tensors.iter().try_for_each(|tensor| tensor.write_to(out))
+    }
 }
 
 /// The header for tensors that lie end to end in this order, padded so that the data is aligned.
@@ -224,7 +265,12 @@ fn encode_header(
             return Err(SafetensorsFault::ReservedName { name: METADATA_KEY.to_owned() });
         }
         let begin = end;
-        end += tensor.byte_len() as u64;
+        let Some(next) = end.checked_add(tensor.byte_len() as u64) else {
+            let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
+            let tensor = tensor.name().to_owned();
+            return Err(SafetensorsFault::ShapeOverflow { tensor, dtype, shape });
+        };
+        end = next;
         raw.push(RawTensor {
             name: tensor.name().to_owned(),
             dtype: tensor.dtype(),
@@ -254,4 +300,13 @@ fn encode_header(
     // What is written must be accepted when it is read: the reader's limits are in its parser.
     header::parse(&json)?;
     Ok(json)
+}
+
+/// The bytes of a file.
+#[cfg(test)]
+pub(crate) fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
+    let layout = Layout::new(checkpoint.iter().collect(), &checkpoint.metadata).unwrap();
+    let mut out = io::Cursor::new(Vec::new());
+    layout.write(&mut out).unwrap();
+    out.into_inner()
 }

@@ -24,7 +24,7 @@ pub(crate) const MAX_KEYS: usize = 1 << 17;
 const MAX_DIMENSIONS: usize = 4 * MAX_KEYS;
 
 /// The longest name or text, in bytes of the header.
-const MAX_TEXT: usize = 8 << 20;
+pub(super) const MAX_TEXT: usize = 8 << 20;
 
 /// A tensor as the header describes it; offsets from the end of the header.
 #[derive(Debug)]
@@ -50,7 +50,9 @@ pub(crate) fn parse(header: &[u8]) -> Result<RawHeader, SafetensorsFault> {
     if !text.starts_with('{') {
         return Err(SafetensorsFault::NotAnObject);
     }
-    check_texts(header)?;
+    if let Some(position) = overlong_text(header) {
+        return Err(SafetensorsFault::TextOverLimit { position, limit: MAX_TEXT });
+    }
     let mut parse = Parse::default();
     let mut json = serde_json::Deserializer::from_str(text);
     let end = parse.deserialize(&mut json).and_then(|()| json.end());
@@ -67,8 +69,8 @@ pub(crate) fn parse(header: &[u8]) -> Result<RawHeader, SafetensorsFault> {
     Ok(raw)
 }
 
-/// Refuses a text longer than [`MAX_TEXT`], before the parser makes copies of it.
-fn check_texts(json: &[u8]) -> Result<(), SafetensorsFault> {
+/// Where a text longer than [`MAX_TEXT`] begins, to be refused before the parser makes copies of it.
+pub(super) fn overlong_text(json: &[u8]) -> Option<usize> {
     let mut start = None;
     let mut escaped = false;
     for (at, &byte) in json.iter().enumerate() {
@@ -79,12 +81,12 @@ fn check_texts(json: &[u8]) -> Result<(), SafetensorsFault> {
         if byte == b'"' && !escaped {
             start = None;
         } else if at - position > MAX_TEXT {
-            return Err(SafetensorsFault::TextOverLimit { position, limit: MAX_TEXT });
+            return Some(position);
         } else {
             escaped = byte == b'\\' && !escaped;
         }
     }
-    Ok(())
+    None
 }
 
 /// Puts the tensors into the order of the file and holds them against the bytes of data it has:

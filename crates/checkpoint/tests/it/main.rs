@@ -1,13 +1,29 @@
 //! Tests of the public interface, in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::fs;
+use std::path::Path;
+
 use espalier_checkpoint::Dtype;
 
 mod atomic;
+mod kill;
 mod npy;
+mod rotate;
 mod round_trip;
 mod safetensors_faults;
+mod saving;
+mod shard_faults;
+mod sharded;
 mod tensors;
+
+/// The names in a directory, in order.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
 
 /// The types that safetensors has.
 fn safetensors_types() -> Vec<Dtype> {

@@ -23,7 +23,7 @@ fn tensor() -> impl Strategy<Value = (Dtype, Vec<usize>, Vec<u8>)> {
     })
 }
 
-fn checkpoint() -> impl Strategy<Value = Checkpoint> {
+pub(crate) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     let tensors = btree_map(".{0,12}", tensor(), 0..8);
     (tensors, btree_map(".{0,8}", ".{0,8}", 0..4), any::<bool>()).prop_map(
         |(tensors, metadata, reversed)| {
