@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | safetensors | [`read_safetensors`], [`read_safetensors_bytes`], [`read_safetensors_header`] | [`write_safetensors`] |
 //! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`] |
+//! | PyTorch (zip, legacy, tar; state dict, training checkpoint, whole model) | [`Checkpoint::open`], [`TorchFile`] | [`write_torch`] |
 //!
 //! Files are not trusted: every length, shape and offset is checked before anything is allocated
 //! from it, and what is wrong comes back as an [`Error`] that names the file, the tensor and the
@@ -49,6 +50,8 @@ pub use codec::safetensors::{
     Header, SafetensorsFault, TensorHeader, read_safetensors, read_safetensors_bytes,
     read_safetensors_header, write_safetensors,
 };
+pub use codec::torch::{TorchFault, TorchFile, write_torch};
+pub use codec::zip::ZipFault;
 pub use convert::Values;
 pub use data::Provider;
 pub use dtype::Dtype;

@@ -5,6 +5,9 @@ mod npy_header;
 pub(crate) mod safetensors;
 mod safetensors_fault;
 mod safetensors_header;
+mod strided;
+pub(crate) mod torch;
+pub(crate) mod zip;
 
 /// The largest rank a codec reads or writes. Numpy allows 64, which is the most of any library.
 pub(crate) const MAX_RANK: usize = 64;

@@ -8,6 +8,7 @@ mod npy;
 mod round_trip;
 mod safetensors_faults;
 mod tensors;
+mod torch_golden;
 
 /// The types that safetensors has.
 fn safetensors_types() -> Vec<Dtype> {
