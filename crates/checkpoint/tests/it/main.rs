@@ -8,7 +8,11 @@ mod npy;
 mod round_trip;
 mod safetensors_faults;
 mod tensors;
+mod torch_faults;
 mod torch_golden;
+mod torch_write;
+mod zip_faults;
+mod zips;
 
 /// The types that safetensors has.
 fn safetensors_types() -> Vec<Dtype> {

@@ -307,7 +307,10 @@ impl Machine {
             return Err(self.malformed("the texts of a module and a name"));
         };
         if let Some(known) = globals::known(of, called) {
-            return self.add(Node::Known(known));
+            self.spend(NODE)?;
+            let id = self.add(Node::Known(known))?;
+            self.graph.known.push((id, module, name));
+            return Ok(id);
         }
         if globals::is_forbidden(of, called) {
             let global = value::global_name(of.as_bytes(), called.as_bytes());

@@ -88,6 +88,8 @@ pub(super) struct Graph {
     pub(super) storages: Vec<StorageRef>,
     pub(super) tensors: Vec<TensorRef>,
     pub(super) pool: Vec<u8>,
+    /// The names of the globals that are known, for errors.
+    pub(super) known: Vec<(Id, Blob, Blob)>,
 }
 
 /// Small numbers and constants are made once.
@@ -169,7 +171,12 @@ impl Graph {
     pub(super) fn global_name(&self, id: Id) -> String {
         match self.node(id) {
             Node::Class(class) => global_name(self.bytes(&class.0), self.bytes(&class.1)),
-            Node::Known(known) => format!("{known:?}"),
+            Node::Known(_) => {
+                let named = self.known.iter().find(|(known, ..)| *known == id);
+                named.map_or_else(String::new, |(_, module, name)| {
+                    global_name(self.bytes(module), self.bytes(name))
+                })
+            }
             _ => "a value that is no global".to_owned(),
         }
     }
