@@ -100,6 +100,11 @@ made = {}
 
 def case(name):
     kind, which, mode = name.split("/")
+    if kind == "checkpoint":
+        # Here, for it wants safetensors, which the other benchmarks do not.
+        from files import files
+
+        return files(which, int(mode))
     if kind == "prune":
         return prune_globally(int(mode))
     if kind == "weight":

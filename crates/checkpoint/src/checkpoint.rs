@@ -161,7 +161,7 @@ impl Checkpoint {
     }
 
     /// For each tensor the place of the first one that it is tied to; its own if there is none.
-    fn firsts(&self) -> Vec<usize> {
+    pub(crate) fn firsts(&self) -> Vec<usize> {
         let mut seen: HashMap<usize, Vec<usize>> = HashMap::new();
         let first = |(place, tensor): (usize, &NamedTensor)| {
             let alike = seen.entry(tensor.address()).or_default();

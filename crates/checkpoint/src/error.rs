@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::codec::npy::NpyFault;
 use crate::codec::safetensors::SafetensorsFault;
 use crate::codec::shard_fault::ShardFault;
+use crate::codec::torch::TorchFault;
+use crate::codec::zip::ZipFault;
 use crate::format::Format;
 use crate::tensor::TensorFault;
 
@@ -121,6 +123,22 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         cause: NpyFault,
+    },
+    /// The file is not an acceptable PyTorch file, or cannot be written as one.
+    #[error("{}: not a valid PyTorch file: {cause}", path.display())]
+    Torch {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: TorchFault,
+    },
+    /// The file is a zip archive, as several formats are, and not an acceptable one.
+    #[error("{}: not a valid zip archive: {cause}", path.display())]
+    Zip {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: ZipFault,
     },
     /// A tensor cannot be made or converted.
     #[error("tensor {name:?}: {cause}")]

@@ -31,6 +31,8 @@ pub enum Format {
     Npy,
     /// Several files, mostly safetensors, and an index in JSON that says which tensor is in which.
     Sharded,
+    /// PyTorch's files, old and new.
+    Torch,
 }
 
 impl Format {
@@ -39,7 +41,7 @@ impl Format {
     /// ```
     /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
     /// ```
-    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy, Self::Sharded];
+    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy, Self::Sharded, Self::Torch];
 
     /// The name: lower case, as one would say it on a command line.
     ///
@@ -51,6 +53,7 @@ impl Format {
             Self::Safetensors => "safetensors",
             Self::Npy => "npy",
             Self::Sharded => "sharded",
+            Self::Torch => "torch",
         }
     }
 
@@ -58,7 +61,8 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownFormat`] if it is none of these, [`Error::Io`] if it cannot be read.
+    /// [`Error::UnknownFormat`] if it is none of these, [`Error::Zip`] if it is a zip archive that is not sound,
+    /// [`Error::Io`] if it cannot be read.
     ///
     /// ```
     /// use espalier_checkpoint::{Error, Format, Source};
@@ -69,6 +73,16 @@ impl Format {
         let head = source.read(0..source.len().min(HEAD))?;
         if head.starts_with(codec::npy::MAGIC) {
             return Ok(Self::Npy);
+        }
+        if codec::torch::is_plain(&head) {
+            return Ok(Self::Torch);
+        }
+        // Several formats are archives; their members tell them apart.
+        if head.starts_with(codec::zip::MAGIC) {
+            let archive = codec::zip::Archive::open(source)?;
+            if codec::torch::is_archive(&archive) {
+                return Ok(Self::Torch);
+            }
         }
         // The length of the header, which is an object of JSON.
         if let Some((length, [b'{', ..])) = head.split_first_chunk()
@@ -92,6 +106,7 @@ impl Format {
             Self::Safetensors => codec::safetensors::open(source),
             Self::Npy => codec::npy::open(source),
             Self::Sharded => codec::sharded::open(source),
+            Self::Torch => codec::torch::open(source),
         }
     }
 }

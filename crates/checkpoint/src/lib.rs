@@ -9,6 +9,7 @@
 //! | safetensors | [`read_safetensors`], [`read_safetensors_bytes`], [`read_safetensors_header`] | [`write_safetensors`] |
 //! | sharded (several files and an index) | [`Checkpoint::open`], [`open_shards`] | [`write_safetensors_sharded`] |
 //! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`] |
+//! | PyTorch (zip, legacy, tar; state dict, training checkpoint, whole model) | [`Checkpoint::open`], [`TorchFile`] | [`write_torch`] |
 //!
 //! Files are not trusted: every length, shape and offset is checked before anything is allocated
 //! from it, and what is wrong comes back as an [`Error`] that names the file, the tensor and the
@@ -61,6 +62,8 @@ pub use codec::safetensors::{
 };
 pub use codec::sharded::{ShardFault, open_shards};
 pub use codec::sharded_write::{write_safetensors_sharded, write_safetensors_sharded_with};
+pub use codec::torch::{TorchFault, TorchFile, write_torch};
+pub use codec::zip::ZipFault;
 pub use convert::Values;
 pub use data::Provider;
 pub use dtype::Dtype;

@@ -9,6 +9,9 @@ pub(crate) mod shard_fault;
 mod shard_index;
 pub(crate) mod sharded;
 pub(crate) mod sharded_write;
+mod strided;
+pub(crate) mod torch;
+pub(crate) mod zip;
 
 /// The largest rank a codec reads or writes. Numpy allows 64, which is the most of any library.
 pub(crate) const MAX_RANK: usize = 64;

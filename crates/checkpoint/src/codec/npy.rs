@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::MAX_RANK;
 use super::npy_header::{self, NpyHeader};
+use super::strided;
 use crate::atomic::write_atomically;
 use crate::checkpoint::Checkpoint;
 use crate::convert;
@@ -359,44 +360,9 @@ fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Array, Error
         bytes.chunks_exact_mut(dtype.part_bytes()).for_each(<[u8]>::reverse);
     }
     if fortran_order {
-        bytes = to_c_order(&bytes, &shape, width);
+        bytes = strided::gather(&bytes, &shape, &strided::fortran_order(&shape), width);
     }
     Ok(Array { dtype, shape, bytes })
-}
-
-/// Brings elements of `width` bytes from Fortran order (first index fastest) into C order (last index
-/// fastest).
-fn to_c_order(bytes: &[u8], shape: &[usize], width: usize) -> Vec<u8> {
-    // Sizes of one change nothing, and without them the rank is small.
-    let shape: Vec<usize> = shape.iter().copied().filter(|&size| size != 1).collect();
-    if shape.len() < 2 || bytes.is_empty() {
-        return bytes.to_vec();
-    }
-    let strides: Vec<usize> = shape
-        .iter()
-        .scan(width, |stride, &size| {
-            let this = *stride;
-            *stride *= size;
-            Some(this)
-        })
-        .collect();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut index = vec![0; shape.len()];
-    let mut offset = 0;
-    while out.len() < bytes.len() {
-        out.extend_from_slice(&bytes[offset..offset + width]);
-        // Count up the index in C order, and the offset with it.
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            offset += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            offset -= strides[axis] * shape[axis];
-            index[axis] = 0;
-        }
-    }
-    out
 }
 
 /// Writes single-precision numbers in C order as an npy file of version 1.0, atomically (see

@@ -16,6 +16,11 @@ mod saving;
 mod shard_faults;
 mod sharded;
 mod tensors;
+mod torch_faults;
+mod torch_golden;
+mod torch_write;
+mod zip_faults;
+mod zips;
 
 /// The names in a directory, in order.
 fn names(dir: &Path) -> Vec<String> {

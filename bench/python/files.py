@@ -1,0 +1,50 @@
+"""The peer's side of the checkpoint benchmark: torch.save and torch.load, save_file and load_file."""
+
+import functools
+import os
+import tempfile
+import time
+
+import torch
+from safetensors.torch import load_file, save_file
+
+FOLDER = tempfile.TemporaryDirectory(prefix="espalier-peer-")
+TENSORS = 100
+
+
+@functools.cache
+def tensors(mebibytes):
+    numel = (mebibytes << 18) // TENSORS
+    return {f"layer.{i}": torch.rand(numel) + 1 for i in range(TENSORS)}
+
+
+def files(which, mebibytes):
+    state = tensors(mebibytes)
+    what, *options = which.split("+")
+    kind = what.split("_")[1]
+    path = os.path.join(FOLDER.name, "peer." + kind)
+    save = torch.save if kind == "torch" else save_file
+    if what.startswith("read"):
+        save(state, path)
+
+    def once():
+        if what == "read_torch":
+            torch.load(path)
+        elif what == "read_safetensors":
+            found = load_file(path)
+            if "copied" in options:
+                # As they come, they are pages of the file, which are read when they are touched.
+                {name: tensor.clone() for name, tensor in found.items()}
+        else:
+            save(state, path)
+            if "synced" in options:
+                with open(path, "rb+") as file:
+                    os.fsync(file.fileno())
+
+    def run(iterations):
+        start = time.perf_counter()
+        for _ in range(iterations):
+            once()
+        return time.perf_counter() - start
+
+    return run
