@@ -26,6 +26,10 @@ pub enum Format {
     Safetensors,
     /// npy: one array of numpy's.
     Npy,
+    /// HDF5: `.weights.h5` and `.h5` of Keras, or any with datasets of numbers.
+    Hdf5,
+    /// `.keras`: a whole model of Keras 3.
+    Keras,
 }
 
 impl Format {
@@ -34,7 +38,7 @@ impl Format {
     /// ```
     /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
     /// ```
-    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy];
+    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy, Self::Hdf5, Self::Keras];
 
     /// The name: lower case, as one would say it on a command line.
     ///
@@ -45,6 +49,8 @@ impl Format {
         match self {
             Self::Safetensors => "safetensors",
             Self::Npy => "npy",
+            Self::Hdf5 => "hdf5",
+            Self::Keras => "keras",
         }
     }
 
@@ -64,6 +70,12 @@ impl Format {
         if head.starts_with(codec::npy::MAGIC) {
             return Ok(Self::Npy);
         }
+        if head.starts_with(codec::hdf5::MAGIC) {
+            return Ok(Self::Hdf5);
+        }
+        if codec::keras::is_keras(&head) {
+            return Ok(Self::Keras);
+        }
         // The length of the header, which is an object of JSON.
         if let Some((length, [b'{', ..])) = head.split_first_chunk()
             && u64::from_le_bytes(*length) < source.len()
@@ -78,6 +90,8 @@ impl Format {
         match self {
             Self::Safetensors => codec::safetensors::open(source),
             Self::Npy => codec::npy::open(source),
+            Self::Hdf5 => codec::hdf5::open(source),
+            Self::Keras => codec::keras::open(source),
         }
     }
 }

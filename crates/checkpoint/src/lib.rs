@@ -8,6 +8,8 @@
 //! | --- | --- | --- |
 //! | safetensors | [`read_safetensors`], [`read_safetensors_bytes`], [`read_safetensors_header`] | [`write_safetensors`] |
 //! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`] |
+//! | HDF5 (`.weights.h5`, `.h5` of Keras, any other) | [`Checkpoint::open`] | [`write_keras_weights`] |
+//! | `.keras` (Keras 3) | [`Checkpoint::open`] | |
 //!
 //! Files are not trusted: every length, shape and offset is checked before anything is allocated
 //! from it, and what is wrong comes back as an [`Error`] that names the file, the tensor and the
@@ -44,6 +46,8 @@ mod tensor;
 
 pub use atomic::{WriteSeek, check_writable_dir, write_atomically};
 pub use checkpoint::{Checkpoint, Origin};
+pub use codec::hdf5::{Hdf5Fault, write_keras_weights};
+pub use codec::keras::KerasFault;
 pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy};
 pub use codec::safetensors::{
     Header, SafetensorsFault, TensorHeader, read_safetensors, read_safetensors_bytes,

@@ -4,6 +4,7 @@
 use espalier_checkpoint::Dtype;
 
 mod atomic;
+mod hdf5;
 mod npy;
 mod round_trip;
 mod safetensors_faults;
