@@ -5,6 +5,8 @@ use espalier_checkpoint::Dtype;
 
 mod atomic;
 mod hdf5;
+mod hdf5_faults;
+mod keras;
 mod npy;
 mod round_trip;
 mod safetensors_faults;
