@@ -54,7 +54,10 @@ pub trait Provider: fmt::Debug + Send + Sync {
 }
 
 /// Hands on what is in memory.
-fn hand(bytes: &[u8], take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Error> {
+pub(crate) fn hand(
+    bytes: &[u8],
+    take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), Error> {
     take(bytes).map_err(taken)
 }
 

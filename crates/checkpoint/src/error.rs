@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::codec::hdf5::Hdf5Fault;
+use crate::codec::keras::KerasFault;
 use crate::codec::npy::NpyFault;
 use crate::codec::safetensors::SafetensorsFault;
 use crate::codec::shard_fault::ShardFault;
@@ -139,6 +141,22 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         cause: ZipFault,
+    },
+    /// The file is not an acceptable HDF5 file, or cannot be written as one.
+    #[error("{}: not a valid HDF5 file: {cause}", path.display())]
+    Hdf5 {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: Hdf5Fault,
+    },
+    /// The file is not an acceptable file of Keras 3.
+    #[error("{}: not a valid .keras file: {cause}", path.display())]
+    Keras {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: KerasFault,
     },
     /// A tensor cannot be made or converted.
     #[error("tensor {name:?}: {cause}")]

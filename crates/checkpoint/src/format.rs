@@ -33,6 +33,10 @@ pub enum Format {
     Sharded,
     /// PyTorch's files, old and new.
     Torch,
+    /// HDF5: `.weights.h5` and `.h5` of Keras, or any with datasets of numbers.
+    Hdf5,
+    /// `.keras`: a whole model of Keras 3.
+    Keras,
 }
 
 impl Format {
@@ -41,7 +45,7 @@ impl Format {
     /// ```
     /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
     /// ```
-    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy, Self::Sharded, Self::Torch];
+    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy, Self::Sharded, Self::Torch, Self::Hdf5, Self::Keras];
 
     /// The name: lower case, as one would say it on a command line.
     ///
@@ -54,6 +58,8 @@ impl Format {
             Self::Npy => "npy",
             Self::Sharded => "sharded",
             Self::Torch => "torch",
+            Self::Hdf5 => "hdf5",
+            Self::Keras => "keras",
         }
     }
 
@@ -76,6 +82,12 @@ impl Format {
         }
         if codec::torch::is_plain(&head) {
             return Ok(Self::Torch);
+        }
+        if head.starts_with(codec::hdf5::MAGIC) {
+            return Ok(Self::Hdf5);
+        }
+        if codec::keras::is_keras(&head) {
+            return Ok(Self::Keras);
         }
         // Several formats are archives; their members tell them apart.
         if head.starts_with(codec::zip::MAGIC) {
@@ -107,6 +119,8 @@ impl Format {
             Self::Npy => codec::npy::open(source),
             Self::Sharded => codec::sharded::open(source),
             Self::Torch => codec::torch::open(source),
+            Self::Hdf5 => codec::hdf5::open(source),
+            Self::Keras => codec::keras::open(source),
         }
     }
 }

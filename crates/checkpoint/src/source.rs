@@ -60,6 +60,13 @@ impl Source {
         Ok(Self { path: path.into(), bytes: Bytes::File(Arc::new(file)), length })
     }
 
+    /// A file that is open. `origin` is what errors call it.
+    pub(crate) fn from_file(file: File, origin: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = origin.as_ref();
+        let length = file.metadata().map_err(|e| Error::io(path, Action::Inspect, e))?.len();
+        Ok(Self { path: path.into(), bytes: Bytes::File(Arc::new(file)), length })
+    }
+
     /// A file that is in memory. `origin` is what errors call it.
     ///
     /// ```

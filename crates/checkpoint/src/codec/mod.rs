@@ -1,5 +1,9 @@
 //! One codec a file.
 
+pub(crate) mod hdf5;
+pub(crate) mod keras;
+mod keras_fault;
+mod keras_zip;
 pub(crate) mod npy;
 mod npy_header;
 pub(crate) mod safetensors;

@@ -8,6 +8,9 @@ use espalier_checkpoint::Dtype;
 
 mod atomic;
 mod kill;
+mod hdf5;
+mod hdf5_faults;
+mod keras;
 mod npy;
 mod rotate;
 mod round_trip;
