@@ -300,6 +300,9 @@ pub enum Error {
     /// A saved state that is not of this optimizer.
     #[error(transparent)]
     OptimizerState(#[from] crate::optim::StateError),
+    /// A file that training cannot go on from.
+    #[error(transparent)]
+    Training(#[from] crate::state::TrainingFault),
     /// An observation that failed.
     #[error(transparent)]
     Observe(#[from] crate::observe::ObserveError),

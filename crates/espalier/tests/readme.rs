@@ -9,7 +9,7 @@ use espalier::init::{Fan, Init, Nonlinearity};
 use espalier::nn::Sequential;
 use espalier::optim::{AdamW, Groups, Options};
 use espalier::parametrize::{Orthogonal, WeightNorm};
-use espalier::prune::L1Unstructured;
+use espalier::prune::{L1Unstructured, MaskMode};
 use espalier::schedule::Schedule;
 use espalier::state::{StateDict, Strict};
 use espalier::{ParameterTree, Parametrized, Selector};
@@ -111,6 +111,8 @@ fn prune() -> Outcome {
     net.prune_global("*.weight", L1Unstructured::new(0.2))?;
     assert!(net.is_pruned("2.weight"));
     println!("{} zeros", net.zeros("0.weight")?);
+    // trains as fast as without masks
+    net.set_mask_mode("*.weight", MaskMode::Stored)?;
     // [/prune]
     assert!(net.zeros("0.weight")? >= 32);
     Ok(())

@@ -6,6 +6,7 @@ mod load;
 mod report;
 mod save;
 mod ties;
+mod training;
 mod walk;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use burn::module::Module;
 use espalier_checkpoint::{self as checkpoint, Checkpoint};
 
 pub use report::{LoadReport, Mismatch, ValueFault};
+pub use training::{Progress, TrainingFault, TrainingState};
 
 use crate::error::Error;
 use crate::nn::lazy;

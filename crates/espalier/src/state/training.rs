@@ -234,7 +234,9 @@ impl TrainingState {
         let mut parts: BTreeMap<&str, Checkpoint> = BTreeMap::new();
         for part in [MODEL, OPTIMIZER, AVERAGE] {
             if let Some(metadata) = metadata.remove(part) {
-                parts.insert(part, Checkpoint { metadata, ..Checkpoint::new() });
+                let mut empty = Checkpoint::new();
+                empty.metadata = metadata;
+                parts.insert(part, empty);
             }
         }
         for tensor in file {
