@@ -265,9 +265,9 @@ fn floods_take_no_more_than_twice_the_file_and_64_mib() {
         ("nothings", flood(b"", b"N", 8 << 20)),
         ("marks", flood(b"", b"(", 8 << 20)),
         ("tuples in tuples", flood(b"N", b"\x85", 8 << 20)),
-        ("memos", flood(b"\x80\x04N", b"\x94", 8 << 20)),
+        ("memos", flood(b"\x80\x04N", b"\x94", 16 << 20)),
         ("items", flood(b"](", b"N", 8 << 20)),
-        ("globals", flood(b"(", b"cm\nC\n", 1 << 20)),
+        ("globals", flood(b"(", b"cm\nC\n", 2 << 20)),
         ("objects", flood(b"cm\nC\nq\x000(", b"h\x00)\x81", 2 << 20)),
     ] {
         let length = file.len() as u64;

@@ -86,9 +86,10 @@ fn a_tensor_that_cannot_be_read_is_the_error_and_nothing_is_left() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
-/// Types, shapes and bytes of some tensors, and which of the earlier ones each is tied to.
-fn tensors() -> impl Strategy<Value = Vec<(Dtype, Vec<usize>, Vec<u8>, Option<prop::sample::Index>)>>
-{
+/// Type, shape and bytes of a tensor, and which of the earlier ones it is tied to instead.
+type Drawn = (Dtype, Vec<usize>, Vec<u8>, Option<prop::sample::Index>);
+
+fn tensors() -> impl Strategy<Value = Vec<Drawn>> {
     let shape = prop::collection::vec(0usize..4, 0..=4);
     let tensor = (prop::sample::select(torch_types()), shape).prop_flat_map(|(dtype, shape)| {
         let length = shape.iter().product::<usize>() * dtype.size_bits() / 8;

@@ -128,10 +128,10 @@ impl Machine {
                 });
                 first.ok_or_else(|| self.arguments(class))
             }
-            Known::Dict => self.add(Node::Dict(Box::default())).and_then(|dict| match first {
-                Some(from) => self.fill(class, dict, from),
-                None => Ok(dict),
-            }),
+            Known::Dict => {
+                let dict = self.add(Node::Dict(Box::default()))?;
+                first.map_or(Ok(dict), |from| self.fill(class, dict, from))
+            }
             Known::DefaultDict => self.add(Node::Dict(Box::default())),
             Known::List | Known::Tuple | Known::Set => {
                 let items = match first.map(|first| self.graph.node(first)) {
@@ -251,7 +251,7 @@ impl Machine {
         let storage = *storage;
         let of_storage = graph.storages[storage as usize].element;
         let element = element.unwrap_or(of_storage);
-        self.spend(48)?;
+        self.spend(size_of::<TensorRef>() as u64)?;
         let tensor = TensorRef { storage, element, offset, size, stride, unread: None };
         self.graph.tensors.push(tensor);
         Ok((self.graph.tensors.len() - 1) as u32)
@@ -259,7 +259,7 @@ impl Machine {
 
     /// A tensor that is there but not read.
     fn unread(&mut self, args: Id, kind: &'static str) -> Result<Id, Error> {
-        self.spend(48)?;
+        self.spend(size_of::<TensorRef>() as u64)?;
         let element = Element::Untyped;
         let (storage, offset, size, stride) = (u32::MAX, 0, args, args);
         let tensor = TensorRef { storage, element, offset, size, stride, unread: Some(kind) };
@@ -302,7 +302,7 @@ impl Machine {
                     None | Some(Node::None) => None,
                     Some(Node::Tuple(view)) if view.len() == 3 => {
                         match (self.graph.int(view[1]), self.graph.int(view[2])) {
-                            (Some(offset), Some(length)) => Some((offset, length)),
+                            (Some(offset), Some(length)) => Some(Box::new((offset, length))),
                             _ => return Err(refused()),
                         }
                     }
@@ -321,7 +321,7 @@ impl Machine {
 
     /// Adds a storage.
     pub(super) fn storage(&mut self, storage: StorageRef) -> Result<Id, Error> {
-        self.spend(48)?;
+        self.spend(size_of::<StorageRef>() as u64)?;
         self.graph.storages.push(storage);
         self.add(Node::Storage((self.graph.storages.len() - 1) as u32))
     }

@@ -10,12 +10,8 @@ use crate::error::Error;
 /// The deepest nesting that is followed.
 const MAX_DEPTH: usize = 64;
 
-/// What names, shapes and texts may take beside the length of the file, in bytes; and how many values are
-/// looked at beside it.
-const ALLOWANCE: u64 = 16 << 20;
-
 /// What a tensor takes beside its name and shape, roughly.
-const TENSOR: u64 = 256;
+const TENSOR: u64 = 512;
 
 /// The attribute of a dictionary in which the writer keeps the checkpoint's texts.
 pub(super) const METADATA: &str = "metadata";
@@ -46,9 +42,9 @@ impl<'a> Walk<'a> {
     pub(super) fn new(file: &'a TorchFile) -> Self {
         let graph = &file.graph;
         let tensors = Tensors::new(graph, &file.records, file.big_endian, file.length);
-        let limit = file.length.saturating_add(ALLOWANCE);
+        let (spent, limit) = file.graph.spent;
         let (out, path) = (Checkpoint::new(), String::new());
-        Self { file, graph, tensors, out, path, spent: 0, limit, barren: Vec::new() }
+        Self { file, graph, tensors, out, path, spent, limit, barren: Vec::new() }
     }
 
     fn spend(&mut self, bytes: u64) -> Result<(), Error> {

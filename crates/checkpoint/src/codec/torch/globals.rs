@@ -10,7 +10,7 @@ pub(super) enum Element {
     /// Bytes of a storage whose tensors say what they are.
     Untyped,
     /// Of a type that is not read, with its name and its width in bytes.
-    Other(&'static str, u8),
+    Other(&'static (&'static str, u8)),
 }
 
 impl Element {
@@ -19,7 +19,7 @@ impl Element {
         match self {
             Self::Plain(dtype) => dtype.size_bits() / 8,
             Self::Untyped => 1,
-            Self::Other(_, width) => usize::from(width),
+            Self::Other((_, width)) => usize::from(*width),
         }
     }
 }
@@ -108,7 +108,8 @@ pub(super) fn known(module: &str, name: &str) -> Option<Known> {
         ("builtins" | "__builtin__", "bytearray" | "bytes") => Known::Bytes,
         (
             "builtins" | "__builtin__",
-            "object" | "int" | "float" | "bool" | "str" | "complex" | "slice" | "range" | "type",
+            "object" | "long" | "unicode" | "int" | "float" | "bool" | "str" | "complex" | "slice"
+            | "range" | "type",
         )
         | ("datetime", "datetime" | "date" | "time" | "timedelta" | "timezone")
         | ("functools", "partial")
@@ -154,11 +155,11 @@ fn storage(name: &str) -> Option<Element> {
         "ComplexFloatStorage" => Element::Plain(Dtype::C64),
         "ComplexDoubleStorage" => Element::Plain(Dtype::C128),
         "UntypedStorage" | "_UntypedStorage" => Element::Untyped,
-        "QInt8Storage" => Element::Other("qint8", 1),
-        "QUInt8Storage" => Element::Other("quint8", 1),
-        "QInt32Storage" => Element::Other("qint32", 4),
-        "QUInt4x2Storage" => Element::Other("quint4x2", 1),
-        "QUInt2x4Storage" => Element::Other("quint2x4", 1),
+        "QInt8Storage" => Element::Other(&("qint8", 1)),
+        "QUInt8Storage" => Element::Other(&("quint8", 1)),
+        "QInt32Storage" => Element::Other(&("qint32", 4)),
+        "QUInt4x2Storage" => Element::Other(&("quint4x2", 1)),
+        "QUInt2x4Storage" => Element::Other(&("quint2x4", 1)),
         _ => return None,
     })
 }
@@ -195,18 +196,18 @@ const TYPES: &[(&str, Element)] = &[
     ("chalf", Element::Plain(Dtype::C32)),
     ("cfloat", Element::Plain(Dtype::C64)),
     ("cdouble", Element::Plain(Dtype::C128)),
-    ("float4_e2m1fn_x2", Element::Other("float4_e2m1fn_x2", 1)),
-    ("bcomplex32", Element::Other("bcomplex32", 4)),
-    ("bits8", Element::Other("bits8", 1)),
-    ("bits16", Element::Other("bits16", 2)),
-    ("bits1x8", Element::Other("bits1x8", 1)),
-    ("bits2x4", Element::Other("bits2x4", 1)),
-    ("bits4x2", Element::Other("bits4x2", 1)),
-    ("qint8", Element::Other("qint8", 1)),
-    ("quint8", Element::Other("quint8", 1)),
-    ("qint32", Element::Other("qint32", 4)),
-    ("quint4x2", Element::Other("quint4x2", 1)),
-    ("quint2x4", Element::Other("quint2x4", 1)),
+    ("float4_e2m1fn_x2", Element::Other(&("float4_e2m1fn_x2", 1))),
+    ("bcomplex32", Element::Other(&("bcomplex32", 4))),
+    ("bits8", Element::Other(&("bits8", 1))),
+    ("bits16", Element::Other(&("bits16", 2))),
+    ("bits1x8", Element::Other(&("bits1x8", 1))),
+    ("bits2x4", Element::Other(&("bits2x4", 1))),
+    ("bits4x2", Element::Other(&("bits4x2", 1))),
+    ("qint8", Element::Other(&("qint8", 1))),
+    ("quint8", Element::Other(&("quint8", 1))),
+    ("qint32", Element::Other(&("qint32", 4))),
+    ("quint4x2", Element::Other(&("quint4x2", 1))),
+    ("quint2x4", Element::Other(&("quint2x4", 1))),
 ];
 
 fn element(name: &str) -> Option<Element> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fault::TorchFault;
-use super::value::{Blob, Graph, Id, Node};
+use super::value::{Blob, Dict, Graph, Id, Node, Object};
 use crate::error::{Action, Error};
 use crate::source::Source;
 
@@ -15,15 +15,23 @@ const MAX_STACK: usize = 1 << 20;
 pub(super) const MAX_MARKS: usize = 4096;
 
 /// What values may take beside the length of the file, in bytes.
-const ALLOWANCE: u64 = 32 << 20;
+const ALLOWANCE: u64 = 63 << 20;
 
 /// Read from the file at once.
 const CHUNK: u64 = 64 << 10;
 
-/// What a value, a place in a container and a memo take, roughly.
-pub(super) const NODE: u64 = 48;
-pub(super) const ITEM: u64 = 16;
-pub(super) const MEMO: u64 = 32;
+/// What a value, a place in a container, a memo, a memo out of order, and an allocation take, roughly.
+pub(super) const NODE: u64 = 40;
+pub(super) const ITEM: u64 = 8;
+pub(super) const MEMO: u64 = 8;
+pub(super) const FAR_MEMO: u64 = 32;
+pub(super) const ALLOCATION: u64 = 16;
+
+/// A memo whose number is further from those before goes into a map.
+pub(super) const FAR: usize = 1024;
+
+/// Of a value that is not there.
+pub(super) const ABSENT: Id = Id::MAX;
 
 /// What references in a pickle mean.
 #[derive(Debug)]
@@ -52,9 +60,10 @@ pub(super) struct Machine {
     pub(super) opcode: u8,
     pub(super) stack: Vec<Id>,
     pub(super) marks: Vec<usize>,
-    pub(super) memo: HashMap<u32, Id>,
-    spent: u64,
-    limit: u64,
+    /// Values by their numbers, which most often go up by one; the others; and how many there are.
+    pub(super) memo: Vec<Id>,
+    pub(super) far: HashMap<u32, Id>,
+    pub(super) memos: u32,
 }
 
 impl Machine {
@@ -62,7 +71,7 @@ impl Machine {
     pub(super) fn new(source: &Source, length: u64) -> Self {
         Self {
             source: source.clone(),
-            graph: Graph::new(),
+            graph: Graph::new(length.saturating_add(ALLOWANCE)),
             references: References::None,
             next: 0,
             end: 0,
@@ -72,10 +81,20 @@ impl Machine {
             opcode: 0,
             stack: Vec::new(),
             marks: Vec::new(),
-            memo: HashMap::new(),
-            spent: 0,
-            limit: length.saturating_add(ALLOWANCE),
+            memo: Vec::new(),
+            far: HashMap::new(),
+            memos: 0,
         }
+    }
+
+    /// Goes on with a pickle that is in memory, instead of the file. Positions are those in it.
+    pub(super) fn adopt(&mut self, pickle: Vec<u8>) -> Result<(), Error> {
+        if pickle.len() as u64 > MAX_PICKLE {
+            return Err(self.fault(TorchFault::PickleOverLimit { limit: MAX_PICKLE }));
+        }
+        self.graph.pool = pickle;
+        (self.at, self.next, self.end, self.shift) = (0, 0, 0, 0);
+        Ok(())
     }
 
     /// Goes on at a place in the file.
@@ -114,9 +133,11 @@ impl Machine {
 
     /// Counts memory against the limit.
     pub(super) fn spend(&mut self, bytes: u64) -> Result<(), Error> {
-        self.spent = self.spent.saturating_add(bytes);
-        if self.spent > self.limit {
-            return Err(self.fault(TorchFault::TooLarge { limit: self.limit }));
+        let (spent, limit) = &mut self.graph.spent;
+        *spent = spent.saturating_add(bytes);
+        if spent > limit {
+            let limit = *limit;
+            return Err(self.fault(TorchFault::TooLarge { limit }));
         }
         Ok(())
     }
@@ -132,11 +153,15 @@ impl Machine {
             let position = self.position();
             return Err(self.fault(TorchFault::Length { length, left, position }));
         }
-        let more = (length - ready).max(CHUNK).min(self.end - self.next);
-        if self.graph.pool.len() as u64 + more > MAX_PICKLE {
+        let start = self.graph.pool.len();
+        // An eighth more at a time: little is copied, and little is kept for nothing.
+        let wanted = (length - ready).max(CHUNK).max(start as u64 / 8);
+        let more = wanted.min(self.end - self.next);
+        if start as u64 + more > MAX_PICKLE {
             return Err(self.fault(TorchFault::PickleOverLimit { limit: MAX_PICKLE }));
         }
-        let start = self.graph.pool.len();
+        let reserved = self.graph.pool.try_reserve_exact(more as usize);
+        reserved.map_err(|_| self.fault(TorchFault::PickleOverLimit { limit: start as u64 }))?;
         self.graph.pool.resize(start + more as usize, 0);
         self.source
             .fill(self.next, &mut self.graph.pool[start..])
@@ -191,7 +216,14 @@ impl Machine {
         {
             return Ok(id);
         }
-        self.spend(NODE)?;
+        // What is in a box takes that too.
+        let boxed = match node {
+            Node::Dict(_) => size_of::<Dict>(),
+            Node::Object(_) => size_of::<Object>(),
+            Node::Class(_) => size_of::<(Blob, Blob)>(),
+            _ => 0,
+        };
+        self.spend(NODE + boxed as u64)?;
         self.graph.nodes.push(node);
         Ok((self.graph.nodes.len() - 1) as Id)
     }
@@ -246,6 +278,8 @@ impl Machine {
         self.stack.clear();
         self.marks.clear();
         self.memo.clear();
+        self.far.clear();
+        self.memos = 0;
         loop {
             self.operation = self.at;
             if self.left() == 0 {

@@ -1,16 +1,4 @@
 //! PyTorch's files: a pickle that says what there is, and storages that are read when they are asked for.
-//!
-//! The pickle is never run. Its operations are read by a machine of this crate that records values, and of
-//! globals knows a fixed list: PyTorch's functions that make tensors of storages, its classes of storages, types,
-//! the containers of Python, and a few harmless values. For all others this is the rule:
-//!
-//! - A global of a module that reaches the system, other code or the network (`os`, `subprocess`, `builtins`,
-//!   `importlib`, `pickle`, `torch.hub` and many more) is refused where its name stands, even if it is not called;
-//!   so is a name with dots that reaches such a module through another.
-//! - Any other global is kept as a mere name. What a class of that name would have made of its arguments and
-//!   state is kept as an object without behaviour, of which only the parts that every module has are looked at:
-//!   `_parameters`, `_buffers` and `_modules`. Nothing is imported, called or looked up.
-//! - A call of something that is neither known nor named like a class (with a capital) is refused.
 
 mod call;
 mod fault;
@@ -44,6 +32,22 @@ use value::{Graph, Id};
 ///
 /// [`Checkpoint::open`] takes from a file what its user most likely means (see [`checkpoint`](Self::checkpoint)).
 /// This is for those who want to look, and choose.
+///
+/// # What is trusted
+///
+/// Nothing. A pickle is a program; it is never run. Its operations are read by a machine that records values,
+/// imports nothing and calls nothing. Of globals it knows a fixed list: PyTorch's functions that make tensors of
+/// storages, its classes of storages and its types, the containers of Python, and a few plain values. For all
+/// others this is the rule:
+///
+/// - A global of a module that reaches the system, other code or the network (`os`, `subprocess`, `builtins`,
+///   `importlib`, `pickle`, `torch.hub` and many more) is refused where its name stands, even if it is not called;
+///   so is a name with dots that reaches such a module through another.
+/// - A call of anything else that is not named like a class, with a capital, is refused.
+/// - Any other global is kept as a mere name. What a class of that name would have made of its arguments and its
+///   state is kept as an object without behaviour. If it has what every module has, `_modules` and `_parameters`
+///   or `_buffers`, the tensors in them are read; so are those of an object of TorchScript, and those that were put
+///   into a list or dictionary of a class of its own. Other objects are passed over.
 ///
 /// ```
 /// use espalier_checkpoint::{Checkpoint, NamedTensor, TorchFile, write_torch};

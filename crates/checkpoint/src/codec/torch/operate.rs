@@ -2,7 +2,7 @@
 
 use super::fault::TorchFault;
 use super::globals::{self, Known};
-use super::machine::{ITEM, MAX_MARKS, MEMO, Machine, NODE};
+use super::machine::{ABSENT, ALLOCATION, FAR, FAR_MEMO, ITEM, MAX_MARKS, MEMO, Machine, NODE};
 use super::value::{self, Blob, EMPTY_TUPLE, FALSE, Id, NONE, Node, Object, TRUE};
 use crate::error::Error;
 
@@ -169,7 +169,7 @@ impl Machine {
         if items.is_empty() {
             return self.push_id(EMPTY_TUPLE);
         }
-        self.spend(items.len() as u64 * ITEM)?;
+        self.spend(ALLOCATION + 4 * items.len() as u64)?;
         self.push(Node::Tuple(items))
     }
 
@@ -209,11 +209,21 @@ impl Machine {
             }
             b'q' => u32::from(self.array::<1>()?[0]),
             b'r' => u32::from_le_bytes(self.array()?),
-            _ => self.memo.len() as u32,
+            _ => self.memos,
         };
         let value = self.top()?;
-        self.spend(MEMO)?;
-        self.memo.insert(index, value);
+        let place = index as usize;
+        let new = if place < self.memo.len() + FAR {
+            if place >= self.memo.len() {
+                self.spend(MEMO * (place + 1 - self.memo.len()) as u64)?;
+                self.memo.resize(place + 1, ABSENT);
+            }
+            std::mem::replace(&mut self.memo[place], value) == ABSENT
+        } else {
+            self.spend(FAR_MEMO)?;
+            self.far.insert(index, value).is_none()
+        };
+        self.memos += u32::from(new);
         Ok(())
     }
 
@@ -227,7 +237,8 @@ impl Machine {
             b'h' => u32::from(self.array::<1>()?[0]),
             _ => u32::from_le_bytes(self.array()?),
         };
-        let Some(value) = self.memo.get(&index).copied() else {
+        let near = self.memo.get(index as usize).copied().filter(|id| *id != ABSENT);
+        let Some(value) = near.or_else(|| self.far.get(&index).copied()) else {
             let (index, position) = (index.into(), self.position());
             return Err(self.fault(TorchFault::DanglingMemo { index, position }));
         };
@@ -350,7 +361,6 @@ impl Machine {
 
     /// An object of a class that is a mere name.
     pub(super) fn object(&mut self, class: Id, args: Id) -> Result<Id, Error> {
-        self.spend(NODE)?;
         let (items, entries) = (Vec::new(), Vec::new());
         self.add(Node::Object(Box::new(Object { class, args, state: None, items, entries })))
     }

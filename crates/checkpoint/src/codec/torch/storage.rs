@@ -122,7 +122,7 @@ impl<'a> Tensors<'a> {
         let dtype = match of.element {
             Element::Plain(dtype) => dtype,
             Element::Untyped => Dtype::U8,
-            Element::Other(found, _) => {
+            Element::Other((found, _)) => {
                 return Err(TorchFault::UnsupportedType { tensor: tensor(), found });
             }
         };
@@ -197,7 +197,7 @@ impl<'a> Tensors<'a> {
             let (claimed, width) = (storage.numel, of_storage as usize);
             return Err(TorchFault::StorageCount { tensor: tensor(), claimed, width, found });
         }
-        let Some((first, length)) = storage.view else {
+        let Some((first, length)) = storage.view.as_deref().copied() else {
             return Ok(Place { key, record, base: 0, stored: found / width as u64 });
         };
         let first = natural(name, "offset", first)? as u64;

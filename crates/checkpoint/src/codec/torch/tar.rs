@@ -173,7 +173,7 @@ fn read_storages(
             return Err(machine.fault(TorchFault::Reference { position: machine.position() }));
         };
         let mut part = machine.graph.storages[*place as usize].clone();
-        part.view = Some((offset, numel));
+        part.view = Some(Box::new((offset, numel)));
         let part = machine.storage(part)?;
         table.insert(target, part);
     }

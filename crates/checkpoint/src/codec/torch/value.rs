@@ -65,7 +65,7 @@ pub(super) struct StorageRef {
     pub(super) element: Element,
     pub(super) numel: i64,
     /// First element and number of elements of a part of the storage.
-    pub(super) view: Option<(i64, i64)>,
+    pub(super) view: Option<Box<(i64, i64)>>,
 }
 
 /// A tensor, as the pickle describes it. Nothing is checked yet but that there are numbers.
@@ -88,6 +88,8 @@ pub(super) struct Graph {
     pub(super) storages: Vec<StorageRef>,
     pub(super) tensors: Vec<TensorRef>,
     pub(super) pool: Vec<u8>,
+    /// The memory that values take, roughly, and what they and all that is made of them may.
+    pub(super) spent: (u64, u64),
     /// The names of the globals that are known, for errors.
     pub(super) known: Vec<(Id, Blob, Blob)>,
 }
@@ -100,10 +102,10 @@ pub(super) const EMPTY_TUPLE: Id = 3;
 const ZERO: Id = 4;
 
 impl Graph {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limit: u64) -> Self {
         let mut nodes = vec![Node::None, Node::Bool(true), Node::Bool(false), Node::Tuple(vec![])];
         nodes.extend((0..256).map(Node::Int));
-        Self { nodes, ..Self::default() }
+        Self { nodes, spent: (0, limit), ..Self::default() }
     }
 
     /// The value that is there once for a small number.

@@ -50,10 +50,9 @@ pub(super) fn open(source: &Source) -> Result<TorchFile, Error> {
         }
     };
     let bytes = archive.record(pickle).read()?;
-    let length = bytes.len() as u64;
-    let mut machine = Machine::new(&Source::from_bytes(bytes, source.path()), source.len());
+    let mut machine = Machine::new(source, source.len());
     machine.references = References::Storages;
-    machine.seek(0, length);
+    machine.adopt(bytes)?;
     let root = machine.load_whole()?;
     let data = format!("{folder}data/");
     let records: Records = archive

@@ -9,6 +9,9 @@ const ALIGNMENT: u64 = 64;
 /// Lengths, offsets and counts from here on are written in the fields of zip64.
 const LARGE: u64 = u32::MAX as u64;
 
+/// Summed and written at once.
+const PIECE: usize = 1 << 20;
+
 /// Fills the space before the bytes, as PyTorch does: an extra field of this name that holds only `Z`.
 const PADDING: &[u8; 2] = b"FB";
 
@@ -36,9 +39,12 @@ impl<W: Write + ?Sized> Write for Counted<'_, W> {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sum.update(bytes);
         self.length += bytes.len() as u64;
-        self.out.write_all(bytes)
+        // In pieces that are still in the cache when they are copied.
+        bytes.chunks(PIECE).try_for_each(|piece| {
+            self.sum.update(piece);
+            self.out.write_all(piece)
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
