@@ -197,6 +197,17 @@ def chunks(file, entries):
     entries["tensors"].append(entry("early", values))
 
 
+def far(file, entries):
+    """Few of very many chunks: an index with pages, of which some are there."""
+    # Data blocks of two pages, 1024 entries each, begin at 131 060.
+    places = [0, 131_059, 131_060 + 5 * 2048 + 1024, 131_060 + 6 * 2048 + 1023, 131_060 + 9 * 2048, 199_999]
+    one = file.create_dataset("few", (200_000,), "|u1", chunks=(1,), maxshape=(None,))
+    for number, place in enumerate(places):
+        one[place] = number + 1
+    at = {str(place): number + 1 for number, place in enumerate(places)}
+    entries["tensors"].append({"name": "few", "dtype": "U8", "shape": [200_000], "at": at})
+
+
 def many(file, entries):
     group = file.create_group("group")
     for number in range(150):
@@ -476,6 +487,7 @@ def main():
         write(f"chunks{ending}.h5", chunks, libver)
     write("many.h5", lambda file, entries: many(file, entries))
     write("many_latest.h5", many, "latest")
+    write("far_latest.h5", far, "latest")
     write("keras2.h5", keras2)
     write("keras2_model.h5", keras2_model)
     models()

@@ -231,6 +231,20 @@ fn a_chunk_bomb() {
 }
 
 #[test]
+fn compressed_twice() {
+    let (kind, mut body) = deflate();
+    body = [&body[..], &body[2..]].concat();
+    body[1] = 2;
+    let node = leaf(&[]);
+    let bytes = dataset(
+        |at| vec![space(&[4]), bytes_of(1), chunked(at, &[2]), (kind, body.clone())],
+        &node,
+    );
+    let feature = "two compressions of one dataset";
+    assert_eq!(fault_of("x", bytes), Fault::Unsupported { feature });
+}
+
+#[test]
 fn chunks_that_lie() {
     let of = |sizes: &[u64], chunk: &[u32], node: Vec<u8>| {
         dataset(|at| vec![space(sizes), bytes_of(1), chunked(at, chunk)], &node)

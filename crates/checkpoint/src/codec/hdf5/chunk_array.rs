@@ -78,7 +78,7 @@ pub(super) fn fixed(
     let bytes = file.read_checked("fixed array block", block, start + bitmap + 4)?;
     let mut cursor = file.cursor(&bytes, "fixed array block", block);
     cursor.signature(b"FADB")?;
-    let made = &bytes[start as usize..];
+    let made = Bits { bytes: &bytes[start as usize..], first: 0 };
     let first = block + start + bitmap + 4;
     visit_pages(file, first, Pages { count, entry, page, index: 0, made: Some(made) }, visit)
 }
@@ -91,8 +91,24 @@ struct Pages<'a> {
     page: u64,
     /// The number of the first entry.
     index: u64,
-    /// A bit for each page that was written to, the highest first; none is all.
-    made: Option<&'a [u8]>,
+    /// Which of them were written to; none is all.
+    made: Option<Bits<'a>>,
+}
+
+/// A bit for each page, the highest of a byte first.
+#[derive(Clone, Copy)]
+struct Bits<'a> {
+    bytes: &'a [u8],
+    /// The bit of the first page.
+    first: u64,
+}
+
+impl Bits<'_> {
+    fn get(self, page: u64) -> bool {
+        let bit = self.first + page;
+        let byte = self.bytes.get((bit / 8) as usize).copied().unwrap_or_default();
+        byte & (0x80 >> (bit % 8)) != 0
+    }
 }
 
 fn visit_pages(
@@ -103,11 +119,7 @@ fn visit_pages(
 ) -> Result<(), Failure> {
     let Pages { count, entry, page, index, made } = pages;
     for number in 0..count.div_ceil(page) {
-        let made = made.is_none_or(|made| {
-            let byte = made.get((number / 8) as usize).copied().unwrap_or_default();
-            byte & (0x80 >> (number % 8)) != 0
-        });
-        if made {
+        if made.is_none_or(|made| made.get(number)) {
             let first = number * page;
             // The last has no more than are left.
             let length = page.min(count - first) * entry;
@@ -224,8 +236,9 @@ impl Extensible {
         count: u64,
         visit: Visit<'_>,
     ) -> Result<(), Failure> {
-        // A bit for each page of each data block.
-        let bitmap = if count > self.page { count.div_ceil(self.page).div_ceil(8) } else { 0 };
+        // A bit for each page of each data block, without gaps; the room for them is in whole bytes a block.
+        let pages = if count > self.page { count.div_ceil(self.page) } else { 0 };
+        let bitmap = pages.div_ceil(8);
         let offset = file.widths().offset as u64;
         let length = blocks.checked_mul(bitmap + offset).filter(|&all| all <= file.length());
         let too_large = || too_large("secondary block", address, file);
@@ -234,9 +247,9 @@ impl Extensible {
         let mut cursor = file.cursor(&bytes, "secondary block", address);
         cursor.signature(b"EASB")?;
         cursor.skip(self.prefix(file) as usize - 4)?;
-        let mut made = file.cursor(cursor.bytes((blocks * bitmap) as usize)?, "bits", address);
+        let made = cursor.bytes((blocks * bitmap) as usize)?;
         for number in 0..blocks {
-            let made = made.bytes(bitmap as usize)?;
+            let made = Bits { bytes: made, first: number * pages };
             let there = cursor.offset()?;
             let index = index + number * count;
             self.data_block(file, there, index, count, Some(made), visit)?;
@@ -251,7 +264,7 @@ impl Extensible {
         address: Option<u64>,
         index: u64,
         count: u64,
-        made: Option<&[u8]>,
+        made: Option<Bits<'_>>,
         visit: Visit<'_>,
     ) -> Result<(), Failure> {
         let Some(address) = address.filter(|_| index < self.used) else { return Ok(()) };

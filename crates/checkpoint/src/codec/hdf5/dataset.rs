@@ -24,6 +24,10 @@ use crate::source::zeroed;
 /// The largest chunk, in bytes: its length has four bytes in most indexes.
 const MAX_CHUNK: u64 = u32::MAX as u64;
 
+/// Bytes that a dataset may take beyond twice the file before its chunks are decoded twice, first to see
+/// whether they can be.
+const SPARE: u64 = 16 << 20;
+
 /// What a dataset turns out to be.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -276,6 +280,9 @@ impl Dataset {
                 return Err(self.error(Hdf5Fault::ChunkLength { at, stored, needed }));
             }
         }
+        if self.byte_len as u64 > file.length().saturating_mul(2).saturating_add(SPARE) {
+            chunks.par_iter().try_for_each(|chunk| self.check(grid, chunk))?;
+        }
         // There are elements, so that no size is zero.
         let across: u64 = grid.counts[1..].iter().product();
         let row = self.byte_len / grid.sizes[0] as usize;
@@ -292,6 +299,16 @@ impl Dataset {
             bands.push(Band { first, bytes, chunks: own.to_vec(), whole });
         }
         Ok(bands)
+    }
+
+    /// Whether a chunk can be decoded: what is larger than the file is not given memory before.
+    fn check(&self, grid: &Grid, chunk: &Chunk) -> Result<(), Error> {
+        let Storage::Chunks { bytes, filters, .. } = &self.storage else { return Ok(()) };
+        let stored = self.file.source().read(self.file.in_source(chunk.address, chunk.stored))?;
+        let checked = filters::check(filters, self.skipped(grid, chunk), stored, *bytes);
+        checked.map_err(|filter| {
+            self.error(Hdf5Fault::ChunkContent { at: grid.start(chunk.place), filter })
+        })
     }
 
     /// The filters that a chunk did not go through.

@@ -1,6 +1,6 @@
 //! Undoes what chunks went through.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use flate2::read::ZlibDecoder;
 
@@ -74,6 +74,33 @@ fn inflate(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
     (out.len() <= most).then_some(out)
 }
 
+/// Whether a chunk comes out of its compression with the length that it should have, found without keeping
+/// what comes out; or the name of the filter that fails.
+pub(super) fn check(
+    filters: &[Filter],
+    skipped: u32,
+    stored: Vec<u8>,
+    needed: usize,
+) -> Result<(), &'static str> {
+    let mut bytes = stored;
+    let mut inner = applied(filters, skipped);
+    while let Some(filter) = inner.next_back() {
+        match filter {
+            Filter::Shuffle { element } => bytes = unshuffle(&bytes, *element),
+            Filter::Fletcher32 => bytes = checked(bytes).ok_or(filter.name())?,
+            Filter::Deflate => {
+                // Compressed once: the rest only add checksums.
+                let checksums = inner.filter(|filter| matches!(filter, Filter::Fletcher32)).count();
+                let most = (needed + CHECKSUM * checksums) as u64;
+                let mut decoder = ZlibDecoder::new(&bytes[..]).take(most + 1);
+                let length = io::copy(&mut decoder, &mut io::sink()).ok();
+                return if length == Some(most) { Ok(()) } else { Err(filter.name()) };
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Brings the bytes of each element together again. What does not fill an element is at the end as it was.
 fn unshuffle(bytes: &[u8], element: usize) -> Vec<u8> {
     let count = bytes.len() / element;
@@ -134,7 +161,10 @@ mod tests {
         let filters = [Filter::Deflate];
         assert_eq!(undo(&filters, 0, stored.clone(), 100_000).unwrap(), [7; 100_000]);
         assert_eq!(undo(&filters, 0, stored.clone(), 99_999), Err("deflate"));
-        assert_eq!(undo(&filters, 0, stored, 100_001), Err("deflate"));
+        assert_eq!(undo(&filters, 0, stored.clone(), 100_001), Err("deflate"));
+        let checked = |needed| check(&filters, 0, stored.clone(), needed);
+        assert_eq!(checked(100_000), Ok(()));
+        assert_eq!((checked(99_999), checked(100_001)), (Err("deflate"), Err("deflate")));
     }
 
     #[test]

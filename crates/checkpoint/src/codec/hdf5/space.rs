@@ -223,6 +223,10 @@ pub(super) fn filters(cursor: &mut Cursor<'_>) -> Result<Vec<Filter>, Hdf5Fault>
         // An optional filter is one that may have been left out; the chunks tell whether it was.
         let _ = optional;
         filters.push(match (id, first) {
+            (1, _) if filters.contains(&Filter::Deflate) => {
+                let feature = "two compressions of one dataset";
+                return Err(Hdf5Fault::Unsupported { feature });
+            }
             (1, _) => Filter::Deflate,
             (2, Some(element)) if element > 0 => Filter::Shuffle { element: element as usize },
             (3, _) => Filter::Fletcher32,
