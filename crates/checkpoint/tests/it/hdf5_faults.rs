@@ -27,7 +27,6 @@ fn file(objects: impl Fn(&[u64]) -> Vec<Messages>, behind: &[u8]) -> Vec<u8> {
             bytes.resize(bytes.len().next_multiple_of(8), 0);
             body.extend(kind.to_le_bytes());
             body.extend((bytes.len() as u16).to_le_bytes());
-            // The highest bit of the kind stands for "shared" here.
             body.extend([0; 4]);
             body.extend(bytes);
         }
@@ -381,7 +380,6 @@ fn a_flood_of_one_long_text() {
 
 #[test]
 fn a_wrong_checksum() {
-    // The last byte before the elements of a new file is that of a checksum or its neighbours.
     let whole = fs::read(data("types_latest.h5")).unwrap();
     let header = whole.windows(4).position(|four| four == b"OHDR").unwrap();
     let mut damaged = whole;

@@ -211,7 +211,8 @@ pub(super) fn filters(cursor: &mut Cursor<'_>) -> Result<Vec<Filter>, Hdf5Fault>
     for _ in 0..count {
         let id = cursor.u16()?;
         let length = if version == 1 || id >= 256 { usize::from(cursor.u16()?) } else { 0 };
-        let optional = cursor.u16()?;
+        // Whether it may be left out; each chunk tells whether it was.
+        cursor.skip(2)?;
         let values = usize::from(cursor.u16()?);
         let padded = if version == 1 { length.next_multiple_of(8) } else { length };
         let name = cursor.bytes(padded)?;
@@ -220,8 +221,6 @@ pub(super) fn filters(cursor: &mut Cursor<'_>) -> Result<Vec<Filter>, Hdf5Fault>
         if version == 1 && values % 2 == 1 {
             cursor.skip(4)?;
         }
-        // An optional filter is one that may have been left out; the chunks tell whether it was.
-        let _ = optional;
         filters.push(match (id, first) {
             (1, _) if filters.contains(&Filter::Deflate) => {
                 let feature = "two compressions of one dataset";
