@@ -45,7 +45,8 @@ impl Format {
     /// ```
     /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
     /// ```
-    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy, Self::Sharded, Self::Torch, Self::Hdf5, Self::Keras];
+    pub const ALL: &[Self] =
+        &[Self::Safetensors, Self::Npy, Self::Sharded, Self::Torch, Self::Hdf5, Self::Keras];
 
     /// The name: lower case, as one would say it on a command line.
     ///

@@ -7,10 +7,10 @@ use std::path::Path;
 use espalier_checkpoint::Dtype;
 
 mod atomic;
-mod kill;
 mod hdf5;
 mod hdf5_faults;
 mod keras;
+mod kill;
 mod npy;
 mod rotate;
 mod round_trip;

@@ -45,6 +45,7 @@ impl RunDirectory {
             }
         }
         check_writable_dir(path)
+            .map_err(Box::new)
             .map_err(|source| TrainError::NotWritable { directory: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned() })
     }

@@ -26,7 +26,7 @@ pub enum TrainError {
         /// The run directory.
         directory: PathBuf,
         /// What is in the way.
-        source: espalier_checkpoint::Error,
+        source: Box<espalier_checkpoint::Error>,
     },
     /// The directory holds files that are not of a run. Found before training.
     #[error(
