@@ -41,7 +41,7 @@ where
         for _ in 0..3 {
             let mut grads = net.grads(loss(&net.effective(), x).backward()).unwrap();
             // A norm that saw what is pruned would scale everything else differently.
-            clip_grad_norm(&net, &mut grads, 0.1, NormKind::L2, NonFinite::Error).unwrap();
+            let _ = clip_grad_norm(&net, &mut grads, 0.1, NormKind::L2, NonFinite::Error).unwrap();
             net = step(net, grads);
         }
         net.prune("*.weight", L1Unstructured::new(0.3)).unwrap();

@@ -104,7 +104,7 @@ impl Run {
         let x = numbers(&mut Rng::seeded(seed * 1000 + step), [16, 6]);
         let y: Tensor<2> = self.net.effective().forward(x.clone()).unwrap();
         let mut grads = self.net.grads((y - x).square().mean().backward()).unwrap();
-        clip_grad_norm(&self.net, &mut grads, 0.5, NormKind::L2, NonFinite::Error).unwrap();
+        let _ = clip_grad_norm(&self.net, &mut grads, 0.5, NormKind::L2, NonFinite::Error).unwrap();
         self.net = self.optim.step(self.net, grads);
         self.optim.end_step().unwrap();
         self.average.update(&self.net).unwrap();
