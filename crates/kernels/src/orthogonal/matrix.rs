@@ -13,10 +13,10 @@ use crate::pieces::{Cut, each, pieces};
 pub(super) const PARALLEL: usize = 1 << 22;
 
 /// Multiplications that are worth a thread.
-const SHARE: usize = 1 << 20;
+pub(super) const SHARE: usize = 1 << 20;
 
 /// Rows and columns of a product are shared out by so many.
-const EDGE: usize = 8;
+pub(super) const EDGE: usize = 8;
 
 /// Side of the square tiles of passes that read along columns.
 const TILE: usize = 32;

@@ -3,6 +3,7 @@
 
 mod cayley;
 pub(crate) mod congruence;
+mod divide;
 mod exp;
 mod householder;
 mod inverse;

@@ -1,12 +1,14 @@
 //! Cayley's map of a square matrix together with its base: `B (2 Z - I)` for `Z = (I - A/2)^-1`.
 //!
-//! With `Y = B Z` the value is `2 Y - B`, and the gradient of `A/2` is `2 Y^T G Z^T`: the base costs
-//! one product in all. Where matrices are stored as their transposes, all of this is transposed.
+//! With `Y = B Z` the value is `2 Y - B`, and the gradient of `A/2` is the skew part of `2 Y^T G Z^T`.
+//! With a base `Z` itself is not needed: to multiply by it is to divide by `I - A/2`. Where matrices
+//! are stored as their transposes, all of this is transposed.
 
 use std::ops::Range;
 
 use faer::{Accum, MatRef};
 
+use super::divide::{divide_left, divide_right, factor};
 use super::inverse::invert;
 use super::matrix::{Matrix, product, rows_in_tiles};
 use crate::Real;
@@ -15,10 +17,15 @@ use crate::Real;
 #[derive(Debug, Clone)]
 pub(super) struct Square<T> {
     transposed: bool,
-    /// `Z`.
-    z: Matrix<T>,
-    /// `B Z`, if there is a base.
-    y: Option<Matrix<T>>,
+    steps: Steps<T>,
+}
+
+#[derive(Debug, Clone)]
+enum Steps<T> {
+    /// Without a base, `Z`.
+    Alone(Matrix<T>),
+    /// The factors of `I - A/2`, and `B Z`.
+    Based(Matrix<T>, Matrix<T>),
 }
 
 /// Writes the value for `x`, both `n x n` and stored as said; the base never is transposed.
@@ -29,35 +36,40 @@ pub(super) fn forward<T: Real>(
     base: Option<&[T]>,
     out: &mut [T],
 ) -> Square<T> {
-    let mut z = shifted(n, transposed, x);
-    invert(z.view_mut(), false);
-    let y = base.map(|base| {
-        let mut y = Matrix::zeros(n, n);
-        let base = MatRef::from_row_major_slice(base, n, n);
-        if transposed {
-            product(y.view_mut(), Accum::Replace, 1.0, z.view(), base.transpose());
-        } else {
-            product(y.view_mut(), Accum::Replace, 1.0, base, z.view());
+    let mut s = shifted(n, transposed, x);
+    let steps = match base {
+        None => {
+            invert(s.view_mut(), false);
+            Steps::Alone(s)
         }
-        y
-    });
-    let factor = y.as_ref().unwrap_or(&z);
+        Some(base) => {
+            factor(s.view_mut());
+            let mut y = Matrix::read(n, n, transposed, base);
+            if transposed {
+                divide_left(s.view(), y.view_mut());
+            } else {
+                divide_right(s.view(), y.view_mut());
+            }
+            Steps::Based(s, y)
+        }
+    };
+    let (Steps::Alone(half) | Steps::Based(_, half)) = &steps;
     rows_in_tiles(out, n, n, |i, along, out| {
-        let factor = factor.row(i);
+        let half = half.row(i);
         match base {
             Some(base) if transposed => {
-                along.for_each(|j| out[j] = factor[j] + factor[j] - base[j * n + i]);
+                along.for_each(|j| out[j] = half[j] + half[j] - base[j * n + i]);
             }
-            Some(base) => along.for_each(|j| out[j] = factor[j] + factor[j] - base[i * n + j]),
+            Some(base) => along.for_each(|j| out[j] = half[j] + half[j] - base[i * n + j]),
             None => {
-                along.clone().for_each(|j| out[j] = factor[j] + factor[j]);
+                along.clone().for_each(|j| out[j] = half[j] + half[j]);
                 if along.contains(&i) {
                     out[i] -= T::of(1.0);
                 }
             }
         }
     });
-    Square { transposed, z, y }
+    Square { transposed, steps }
 }
 
 /// Of the columns `along` of row `i` those that count, and their mirror image: below and above the
@@ -84,17 +96,40 @@ fn shifted<T: Real>(n: usize, transposed: bool, x: &[T]) -> Matrix<T> {
 
 /// Writes the gradient of `x`, stored as `x` is, into zeros.
 pub(super) fn backward<T: Real>(
-    Square { transposed, z, y }: &Square<T>,
+    Square { transposed, steps }: &Square<T>,
     gradient: &[T],
     out: &mut [T],
 ) {
-    let n = z.rows();
+    let (Steps::Alone(y) | Steps::Based(_, y)) = steps;
+    let n = y.rows();
     let g = MatRef::from_row_major_slice(gradient, n, n);
-    let y = y.as_ref().unwrap_or(z);
-    let (left, right) = if *transposed { (z, y) } else { (y, z) };
-    let (mut half, mut whole) = (Matrix::zeros(n, n), Matrix::zeros(n, n));
-    product(half.view_mut(), Accum::Replace, 1.0, left.transpose(), g);
-    product(whole.view_mut(), Accum::Replace, 1.0, half.view(), right.transpose());
+    let mut inner = Matrix::zeros(n, n);
+    if *transposed {
+        product(inner.view_mut(), Accum::Replace, 1.0, g, y.transpose());
+    } else {
+        product(inner.view_mut(), Accum::Replace, 1.0, y.transpose(), g);
+    }
+    let whole = match steps {
+        Steps::Alone(z) => {
+            let mut whole = Matrix::zeros(n, n);
+            if *transposed {
+                product(whole.view_mut(), Accum::Replace, 1.0, z.transpose(), inner.view());
+            } else {
+                product(whole.view_mut(), Accum::Replace, 1.0, inner.view(), z.transpose());
+            }
+            whole
+        }
+        Steps::Based(factors, _) => {
+            // A product with `Z^T`, whose transpose is one with `Z`.
+            let turned = inner.view_mut().transpose_mut();
+            if *transposed {
+                divide_right(factors.view(), turned);
+            } else {
+                divide_left(factors.view(), turned);
+            }
+            inner
+        }
+    };
     rows_in_tiles(out, n, n, |i, along, out| {
         let row = whole.row(i);
         sides(*transposed, i, along).0.for_each(|j| out[j] = row[j] - whole.at(j, i));
