@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use burn::module::Module;
 use burn::nn::{BatchNormConfig, LinearConfig, Relu};
 use burn::tensor::{Device, Tensor, TensorData};
 use espalier::average::{Average, AveragedModel};
