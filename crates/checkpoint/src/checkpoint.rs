@@ -257,6 +257,30 @@ impl Checkpoint {
         Some(self.tensors.remove(removed))
     }
 
+    /// The same tensors under other names, in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DuplicateName`] if two get one name.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::{Checkpoint, NamedTensor};
+    /// let mut checkpoint = Checkpoint::new();
+    /// checkpoint.push(NamedTensor::f32("module.fc.bias", vec![0], &[])?)?;
+    /// // What `DataParallel` puts in front.
+    /// let plain = checkpoint.renamed(|name| name.strip_prefix("module.").unwrap_or(name).to_owned())?;
+    /// assert_eq!(plain.names().collect::<Vec<_>>(), ["fc.bias"]);
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn renamed(self, mut rename: impl FnMut(&str) -> String) -> Result<Self, Error> {
+        let mut out = Self { tensors: Vec::new(), places: HashMap::new(), ..self };
+        for tensor in self.tensors {
+            let name = rename(tensor.name());
+            out.push(tensor.with_name(name))?;
+        }
+        Ok(out)
+    }
+
     /// The names, in order.
     ///
     /// ```

@@ -9,9 +9,10 @@ use espalier_checkpoint::{Dtype, NamedTensor};
 
 use super::alias::{Aliases, renamed};
 use super::layer::{in_layer, scoped_descriptions};
+use super::legacy::legacy_name;
 use super::report::{LoadReport, Mismatch, ValueFault};
 use super::walk::{Entered, TorchWalk};
-use super::{StateDict, Strict};
+use super::{StateDict, Strict, burn_dtype};
 use crate::erase::AnyTensor;
 use crate::error::Error;
 use crate::frame::{Purpose, is_same_description};
@@ -103,6 +104,11 @@ impl StateDict {
         for (name, want) in &wanted.found {
             let mut names = aliases.names_of(name);
             names.retain(|(name, _)| in_layer(name, layer));
+            if !names.iter().any(|(name, _)| self.0.get(name).is_some())
+                && let Some(legacy) = legacy_name(name, &self.0)
+            {
+                names.push((legacy, false));
+            }
             let Some(&(first, _)) = names.first() else { continue };
             known.extend(names.iter().map(|(name, _)| *name));
             let mut present = false;
@@ -191,7 +197,7 @@ impl StateDict {
         for (name, source) in sources {
             let data = match wanted.found[name].target {
                 Target::Int(_) => integers(&source)?,
-                _ => Some(TensorData::new(source.to_f64_vec()?, source.shape().to_vec())),
+                _ => Some(numbers(&source)?),
             };
             values.extend(data.map(|data| (name.to_owned(), data)));
         }
@@ -254,6 +260,15 @@ fn unfit(tensor: &NamedTensor, dtype: DType) -> Option<String> {
     let unfit = |value: &Option<i128>| value.is_none_or(|value| value < low || value > high);
     let text = |value: Option<i128>| value.map_or_else(|| "NaN".to_owned(), |v| v.to_string());
     values.into_iter().find(unfit).map(text)
+}
+
+/// The numbers of a tensor, in its own type where Burn has it as a float.
+fn numbers(tensor: &NamedTensor) -> Result<TensorData, espalier_checkpoint::Error> {
+    let shape = tensor.shape().to_vec();
+    Ok(match burn_dtype(tensor.dtype()).filter(DType::is_float) {
+        Some(dtype) => TensorData::from_bytes_vec(tensor.bytes()?.into_owned(), shape, dtype),
+        None => TensorData::new(tensor.to_f64_vec()?, shape),
+    })
 }
 
 /// Whole numbers that are known to fit the module's type, for it to take.

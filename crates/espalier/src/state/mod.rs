@@ -2,6 +2,7 @@
 
 mod alias;
 mod layer;
+mod legacy;
 mod load;
 mod report;
 mod save;
@@ -105,6 +106,33 @@ impl StateDict {
         Self(checkpoint)
     }
 
+    /// The tensors of a checkpoint, read into memory.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::state::{StateDict, Strict};
+    /// use espalier_checkpoint::Checkpoint;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("model.safetensors");
+    /// # StateDict::of(&LinearConfig::new(2, 1).init(&Device::default())).save(&path)?;
+    /// # let file = Checkpoint::open(&path)?.renamed(|name| format!("module.{name}"))?;
+    /// # espalier_checkpoint::write_safetensors(&path, &file)?;
+    /// // A file under other names than the module's.
+    /// let file = Checkpoint::open(&path)?.renamed(|name| name.replace("module.", ""))?;
+    /// let module = LinearConfig::new(2, 1).init(&Device::default());
+    /// let module = StateDict::from_checkpoint(file)?.load_into(module, Strict::Yes)?;
+    /// # let _ = module;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] if a tensor cannot be read.
+    pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, Error> {
+        Ok(Self(checkpoint.load()?))
+    }
+
     /// Reads a checkpoint file, of any format that [`Checkpoint::open`] knows.
     ///
     /// # Errors
@@ -145,7 +173,8 @@ impl StateDict {
     /// with equal values; a transposed tie under the alias's name in the alias's own shape. Not
     /// strict, the first name counts where they differ. `num_batches_tracked`, which Burn's batch
     /// norm has not, is passed over. Integers are taken over exactly. Uninitialized
-    /// [lazy layers](crate::nn::lazy) get the shapes here.
+    /// [lazy layers](crate::nn::lazy) get the shapes here. The keys of PyTorch's older weight and spectral
+    /// norm (`weight_g`, `weight_v`, `weight_u`) are taken for those of the parametrizations.
     ///
     /// # Errors
     ///

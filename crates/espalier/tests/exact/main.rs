@@ -6,6 +6,7 @@ mod common;
 mod errors;
 mod gradcheck;
 mod groups;
+mod legacy_keys;
 mod life;
 mod multistep;
 mod nested;
