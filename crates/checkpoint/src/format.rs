@@ -26,6 +26,16 @@ pub enum Format {
     Safetensors,
     /// npy: one array of numpy's.
     Npy,
+    /// npz: a zip archive of arrays of numpy's. MXNet 2 writes it too.
+    Npz,
+    /// Flax's msgpack: dictionaries of arrays.
+    Flax,
+    /// MXNet's `.params`. MXNet 2 writes npz.
+    Mxnet,
+    /// Burn's burnpack.
+    Burnpack,
+    /// GGUF. Quantized tensors are listed, and not read.
+    Gguf,
 }
 
 impl Format {
@@ -34,7 +44,15 @@ impl Format {
     /// ```
     /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
     /// ```
-    pub const ALL: &[Self] = &[Self::Safetensors, Self::Npy];
+    pub const ALL: &[Self] = &[
+        Self::Safetensors,
+        Self::Npy,
+        Self::Npz,
+        Self::Flax,
+        Self::Mxnet,
+        Self::Burnpack,
+        Self::Gguf,
+    ];
 
     /// The name: lower case, as one would say it on a command line.
     ///
@@ -45,6 +63,11 @@ impl Format {
         match self {
             Self::Safetensors => "safetensors",
             Self::Npy => "npy",
+            Self::Npz => "npz",
+            Self::Flax => "flax",
+            Self::Mxnet => "mxnet",
+            Self::Burnpack => "burnpack",
+            Self::Gguf => "gguf",
         }
     }
 
@@ -52,7 +75,8 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownFormat`] if it is none of these, [`Error::Io`] if it cannot be read.
+    /// [`Error::UnknownFormat`] if it is none of these, [`Error::Zip`] if it is an archive whose directory is
+    /// not acceptable, [`Error::Io`] if it cannot be read.
     ///
     /// ```
     /// use espalier_checkpoint::{Error, Format, Source};
@@ -64,11 +88,30 @@ impl Format {
         if head.starts_with(codec::npy::MAGIC) {
             return Ok(Self::Npy);
         }
+        if head.starts_with(codec::gguf::MAGIC) {
+            return Ok(Self::Gguf);
+        }
+        if head.starts_with(codec::burnpack::MAGIC) {
+            return Ok(Self::Burnpack);
+        }
+        if head.starts_with(codec::mxnet::MAGIC) {
+            return Ok(Self::Mxnet);
+        }
+        if codec::zip_directory::is_zip(&head) {
+            let members = codec::zip_directory::read(source)?;
+            if codec::npz::is_npz(&members) {
+                return Ok(Self::Npz);
+            }
+        }
         // The length of the header, which is an object of JSON.
         if let Some((length, [b'{', ..])) = head.split_first_chunk()
             && u64::from_le_bytes(*length) < source.len()
         {
             return Ok(Self::Safetensors);
+        }
+        // The least that is said at the start, so the last that is asked for.
+        if codec::flax::is_flax(&head, source.len()) {
+            return Ok(Self::Flax);
         }
         Err(Error::UnknownFormat { path: source.path().to_path_buf() })
     }
@@ -78,6 +121,11 @@ impl Format {
         match self {
             Self::Safetensors => codec::safetensors::open(source),
             Self::Npy => codec::npy::open(source),
+            Self::Npz => codec::npz::open(source),
+            Self::Flax => codec::flax::open(source),
+            Self::Mxnet => codec::mxnet::open(source),
+            Self::Burnpack => codec::burnpack::open(source),
+            Self::Gguf => codec::gguf::open(source),
         }
     }
 }

@@ -7,7 +7,12 @@
 //! | format | read | write |
 //! | --- | --- | --- |
 //! | safetensors | [`read_safetensors`], [`read_safetensors_bytes`], [`read_safetensors_header`] | [`write_safetensors`] |
-//! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`] |
+//! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`], [`write_npy_tensor`] |
+//! | npz | [`Checkpoint::open`] | [`write_npz`], [`write_npz_compressed`] |
+//! | Flax msgpack | [`Checkpoint::open`] | [`write_flax`] |
+//! | MXNet `.params` | [`Checkpoint::open`] | [`write_mxnet`] |
+//! | burnpack | [`Checkpoint::open`] | [`write_burnpack`] |
+//! | GGUF | [`Checkpoint::open`] | |
 //!
 //! Files are not trusted: every length, shape and offset is checked before anything is allocated
 //! from it, and what is wrong comes back as an [`Error`] that names the file, the tensor and the
@@ -44,11 +49,17 @@ mod tensor;
 
 pub use atomic::{WriteSeek, check_writable_dir, write_atomically};
 pub use checkpoint::{Checkpoint, Origin};
-pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy};
+pub use codec::burnpack::{BurnpackFault, write_burnpack};
+pub use codec::flax::{FlaxFault, write_flax};
+pub use codec::gguf::GgufFault;
+pub use codec::mxnet::{MxnetFault, write_mxnet};
+pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy, write_npy_tensor};
+pub use codec::npz::{NpzFault, write_npz, write_npz_compressed};
 pub use codec::safetensors::{
     Header, SafetensorsFault, TensorHeader, read_safetensors, read_safetensors_bytes,
     read_safetensors_header, write_safetensors,
 };
+pub use codec::zip_directory::ZipFault;
 pub use convert::Values;
 pub use data::Provider;
 pub use dtype::Dtype;
