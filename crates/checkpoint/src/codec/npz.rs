@@ -27,9 +27,9 @@ const MAX_NAME: usize = u16::MAX as usize;
 /// The headers kept in memory while a deflated member's header is read.
 const HEAD: usize = 512;
 
-/// Whether an archive holds arrays of numpy's and nothing else.
+/// Whether an archive holds arrays of numpy's, or nothing.
 pub(crate) fn is_npz(members: &[Member]) -> bool {
-    members.iter().all(|member| member.name.ends_with(ENDING))
+    members.is_empty() || members.iter().any(|member| member.name.ends_with(ENDING))
 }
 
 /// The arrays in the order of the directory, under the names of the members without `.npy`.

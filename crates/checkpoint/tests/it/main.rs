@@ -4,7 +4,9 @@
 use espalier_checkpoint::Dtype;
 
 mod atomic;
+mod files;
 mod npy;
+mod npz;
 mod round_trip;
 mod safetensors_faults;
 mod tensors;
