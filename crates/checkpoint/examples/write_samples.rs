@@ -104,10 +104,10 @@ fn typed(prefix: &str, dtypes: &[Dtype]) -> Result<Checkpoint, espalier_checkpoi
     Ok(checkpoint)
 }
 
-fn save(
-    path: &Path,
+fn save<'a>(
+    path: &'a Path,
     checkpoint: &Checkpoint,
-    write: fn(&Path, &Checkpoint) -> Result<(), espalier_checkpoint::Error>,
+    write: impl FnOnce(&'a Path, &Checkpoint) -> Result<(), espalier_checkpoint::Error>,
 ) -> Result<(), Box<dyn Error>> {
     write(path, checkpoint)?;
     describe(path, checkpoint)

@@ -1,6 +1,8 @@
 //! Reading and writing Flax's msgpack.
 
-use espalier_checkpoint::{Checkpoint, Dtype, Error, FlaxFault as Fault, Format, NamedTensor, write_flax};
+use espalier_checkpoint::{
+    Checkpoint, Dtype, Error, FlaxFault as Fault, Format, NamedTensor, write_flax,
+};
 use proptest::prelude::*;
 
 use crate::files;
@@ -128,7 +130,10 @@ fn payloads_against_shapes() {
     assert_eq!(files::read(&good).unwrap().get("w").unwrap().shape(), [2]);
     let short = array(&[&[0x93, 0x91, 3], &f32, &[0xc4, 8], &[0; 8]]);
     let (dtype, shape) = (Dtype::F32, vec![3]);
-    assert_eq!(fault(&short), Fault::DataLength { path: w.clone(), dtype, shape, needed: 12, found: 8 });
+    assert_eq!(
+        fault(&short),
+        Fault::DataLength { path: w.clone(), dtype, shape, needed: 12, found: 8 }
+    );
     let max = [&[0xcf][..], &[0xff; 8]].concat();
     let large = array(&[&[0x93, 0x92, 2], &max, &u8, &[0xc4, 0]]);
     assert!(matches!(fault(&large), Fault::ShapeOverflow { dtype: Dtype::U8, .. }));
@@ -139,7 +144,9 @@ fn payloads_against_shapes() {
     assert!(at(&fault(&negative)));
     let object = array(&[&[0x93, 0x91, 1, 0xa6], b"object", &[0xc4, 1, 0]]);
     assert_eq!(fault(&object), Fault::UnknownType { path: w, found: "object".into() });
-    for payload in [&[0x92, 0x90][..], &[0x93, 0xc0], &[0x93, 0x90, 0xc0], &[0x93, 0x90, 0xa5, b'u']] {
+    for payload in
+        [&[0x92, 0x90][..], &[0x93, 0xc0], &[0x93, 0x90, 0xc0], &[0x93, 0x90, 0xa5, b'u']]
+    {
         let cause = fault(&array(&[payload]));
         assert!(at(&cause) || matches!(cause, Fault::Cut { .. }), "{cause}");
     }
@@ -189,7 +196,9 @@ fn chunks() {
     assert!(chunks(fault(&with(find(b"shape") + 7, b'7'))));
     assert!(chunks(fault(&with(find(b"chunks") + 8, b'7'))));
     assert!(chunks(fault(&with(find(b"chunks"), b'x'))));
-    let second = find(b"float32") + whole[find(b"float32") + 1..].windows(7).position(|w| w == b"float32").unwrap() + 1;
+    let second = find(b"float32")
+        + whole[find(b"float32") + 1..].windows(7).position(|w| w == b"float32").unwrap()
+        + 1;
     let mut mixed = whole.clone();
     mixed[second..second + 7].copy_from_slice(b"float64");
     assert!(matches!(fault(&mixed), Fault::DataLength { .. }));

@@ -21,7 +21,8 @@ fn value(key: &str, kind: u32, bytes: &[u8]) -> Vec<u8> {
 fn info(name: &str, sizes: &[u64], kind: u32, offset: u64) -> Vec<u8> {
     let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
     let rank = (sizes.len() / 8) as u32;
-    [&text(name)[..], &rank.to_le_bytes(), &sizes, &kind.to_le_bytes(), &offset.to_le_bytes()].concat()
+    [&text(name)[..], &rank.to_le_bytes(), &sizes, &kind.to_le_bytes(), &offset.to_le_bytes()]
+        .concat()
 }
 
 /// Tensors and some kilobytes of data.
@@ -97,14 +98,13 @@ fn every_type_that_the_library_knows() {
 #[test]
 fn cut_and_changed_files() {
     let whole = files::bytes("gguf/plain.gguf");
-    let read = files::read(&whole).unwrap();
-    // The last tensor is followed by up to 32 bytes that mean nothing.
-    let last = whole.iter().rposition(|byte| *byte != 0).unwrap();
-    for end in 0..whole.len() {
-        match files::read(&whole[..end]) {
-            Ok(cut) => assert!(end > last && cut == read, "cut at {end}"),
-            Err(error) => assert!(end < whole.len() - 1, "{error}"),
-        }
+    files::check_cuts(&whole);
+    // What fills up the last tensor means nothing, and may be missing.
+    let padded = tensors(&[info("w", &[3], 24, 4064)]);
+    let read = files::read(&padded).unwrap();
+    for end in 0..padded.len() {
+        let same = files::read(&padded[..end]).ok().map(|cut| cut == read);
+        assert_eq!(same, (end >= padded.len() - 29).then_some(true), "cut at {end}");
     }
     files::check_changes(&whole, 1, |_| true);
     files::check_changes(&files::bytes("gguf/quantized.gguf"), 1, |_| true);
@@ -148,7 +148,10 @@ fn counts_and_lengths() {
     let found = fault(&array(8, 65, &[&[0; 64 * 8][..], &[0xff; 8]].concat()));
     assert!(matches!(found, Fault::Cut { needed: u64::MAX, .. }));
     assert_eq!(fault(&array(9, 1, &[0; 40])), Fault::NestedArrays { key: "k".into() });
-    assert_eq!(fault(&array(13, 1, &[0; 40])), Fault::UnknownValueType { key: "k".into(), found: 13 });
+    assert_eq!(
+        fault(&array(13, 1, &[0; 40])),
+        Fault::UnknownValueType { key: "k".into(), found: 13 }
+    );
     let found = fault(&file(0, 1, &[value("k", 13, &[0; 8])]));
     assert_eq!(found, Fault::UnknownValueType { key: "k".into(), found: 13 });
     let twice = [value("k", 0, &[1]), value("k", 0, &[1])];
@@ -178,7 +181,7 @@ fn tensors_must_fit() {
     let w = || "w".to_owned();
     let rank = fault(&tensors(&[info("w", &[1; 65], 0, 0)]));
     assert_eq!(rank, Fault::RankOverLimit { tensor: w(), found: 65, limit: 64 });
-    for sizes in [vec![1 << 32, 1 << 32], vec![u64::MAX], vec![1 << 60, 2, 0]] {
+    for sizes in [vec![1 << 32, 1 << 32], vec![u64::MAX], vec![0, 1 << 40, 1 << 40]] {
         let found = fault(&tensors(&[info("w", &sizes, 0, 0)]));
         assert!(matches!(found, Fault::ShapeOverflow { .. }), "{found}");
     }

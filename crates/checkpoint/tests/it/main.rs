@@ -4,7 +4,11 @@
 use espalier_checkpoint::Dtype;
 
 mod atomic;
+mod burnpack;
 mod files;
+mod flax;
+mod gguf;
+mod mxnet;
 mod npy;
 mod npz;
 mod round_trip;

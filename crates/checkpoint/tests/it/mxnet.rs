@@ -1,6 +1,8 @@
 //! Reading and writing MXNet's `.params`.
 
-use espalier_checkpoint::{Checkpoint, Dtype, Error, Format, MxnetFault as Fault, NamedTensor, write_mxnet};
+use espalier_checkpoint::{
+    Checkpoint, Dtype, Error, Format, MxnetFault as Fault, NamedTensor, write_mxnet,
+};
 use proptest::prelude::*;
 
 use crate::files;
