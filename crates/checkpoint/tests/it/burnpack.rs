@@ -42,7 +42,7 @@ fn library_tensor(tensor: &NamedTensor, id: Option<u64>) -> Tensor {
 
 /// The file that Burn's crate makes of the same tensors, each with the number of its place.
 fn by_library(checkpoint: &Checkpoint) -> Vec<u8> {
-    let id = |i: usize| (i % 2 == 0).then(|| u64::MAX - i as u64);
+    let id = |i: usize| i.is_multiple_of(2).then(|| u64::MAX - i as u64);
     let tensors = checkpoint.iter().enumerate().map(|(i, tensor)| library_tensor(tensor, id(i)));
     let writer = Writer::new(tensors.collect());
     let writer = checkpoint
@@ -56,7 +56,7 @@ fn by_library(checkpoint: &Checkpoint) -> Vec<u8> {
 /// The notes of those numbers.
 fn numbered(mut checkpoint: Checkpoint) -> Checkpoint {
     let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
-    for (i, name) in names.into_iter().enumerate().filter(|(i, _)| i % 2 == 0) {
+    for (i, name) in names.into_iter().enumerate().filter(|(i, _)| i.is_multiple_of(2)) {
         let id = (u64::MAX - i as u64).to_string();
         checkpoint.metadata.insert(format!("burnpack.param_id:{name}"), id);
     }

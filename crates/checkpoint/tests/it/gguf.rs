@@ -135,7 +135,10 @@ fn counts_and_lengths() {
     }
     let long = [&u64::MAX.to_le_bytes()[..], &[0; 30]].concat();
     let needed = u64::MAX;
-    assert_eq!(fault(&file(1, 0, &[long.clone()])), Fault::Cut { position: 32, needed });
+    assert_eq!(
+        fault(&file(1, 0, std::slice::from_ref(&long))),
+        Fault::Cut { position: 32, needed }
+    );
     assert_eq!(fault(&file(0, 1, &[long])), Fault::Cut { position: 32, needed });
     let array = |kind: u32, count: u64, rest: &[u8]| {
         let bytes = [&kind.to_le_bytes()[..], &count.to_le_bytes(), rest].concat();

@@ -139,20 +139,20 @@ fn counts() {
         assert_eq!(fault(&many(count)), Fault::TooMany { what, count, limit: 10 });
     }
     let one = array(&[1], 3, &[7]);
-    let mut names = file(&[one.clone()], &[]);
+    let mut names = file(std::slice::from_ref(&one), &[]);
     let at = names.len() - 8;
     names[at..].copy_from_slice(&longs(&[1 << 60]));
     let what = "names";
     assert_eq!(fault(&names), Fault::TooMany { what, count: 1 << 60, limit: 0 });
-    let two = file(&[one.clone()], &["a", "b"]);
+    let two = file(std::slice::from_ref(&one), &["a", "b"]);
     assert_eq!(fault(&two), Fault::NameCount { arrays: 1, names: 2 });
     let twice = file(&[one.clone(), one.clone()], &["a", "a"]);
     assert_eq!(fault(&twice), Fault::DuplicateName { name: "a".into() });
     let numbered = files::read(&file(&[one.clone(), one.clone()], &[])).unwrap();
     assert_eq!(numbered.names().collect::<Vec<_>>(), ["0", "1"]);
-    let after = [file(&[one.clone()], &["a"]), vec![0]].concat();
+    let after = [file(std::slice::from_ref(&one), &["a"]), vec![0]].concat();
     assert_eq!(fault(&after), Fault::TrailingBytes { extra: 1 });
-    let mut long = file(&[one.clone()], &["abc"]);
+    let mut long = file(std::slice::from_ref(&one), &["abc"]);
     let at = long.len() - 11;
     long[at..at + 8].copy_from_slice(&longs(&[1 << 40]));
     assert!(matches!(fault(&long), Fault::Cut { needed, .. } if needed == 1 << 40));
