@@ -7,12 +7,16 @@ use std::ops::Range;
 
 use super::cursor::{Cursor, Stop};
 use super::flax_fault::FlaxFault;
-use super::{MAX_NAMES, MAX_RANK, MAX_TENSORS};
+use super::{MAX_NAMES, MAX_RANK};
 use crate::dtype::{Dtype, checked_numel};
 use crate::source::Source;
 
 /// The deepest nesting that is read or written.
 pub(crate) const MAX_DEPTH: usize = 64;
+
+/// The most values, dictionaries among them, of a file. Numbers of a few bytes become tensors here, so they
+/// are fewer than in other formats.
+pub(crate) const MAX_NODES: usize = 1 << 16;
 
 /// The key that marks an array in chunks; its other keys.
 pub(crate) const CHUNKED: &str = "__msgpack_chunked_array__";
@@ -176,7 +180,7 @@ impl Parse<'_> {
 
     /// Refuses more values than there can be, of at least `least` bytes each.
     fn count(&mut self, count: u64, least: u64) -> Result<()> {
-        let limit = (self.cursor.left() / least).min((MAX_TENSORS - self.nodes) as u64);
+        let limit = (self.cursor.left() / least).min((MAX_NODES - self.nodes) as u64);
         if count > limit {
             let position = self.cursor.position();
             return Err(Stop::Fault(FlaxFault::TooMany { position, count, limit }));

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::MAX_RANK;
 use super::flax::{KEY, KIND, NODE, TEXT};
 use super::flax_fault::FlaxFault;
-use super::flax_tree::{ARRAY, CHUNKED, CHUNKS, COMPLEX, MAX_DEPTH, SCALAR, SHAPE, TYPES};
-use super::{MAX_RANK, MAX_TENSORS};
+use super::flax_tree::{
+    ARRAY, CHUNKED, CHUNKS, COMPLEX, MAX_DEPTH, MAX_NODES, SCALAR, SHAPE, TYPES,
+};
 use crate::atomic::write_atomically;
 use crate::checkpoint::Checkpoint;
 use crate::dtype::Dtype;
@@ -34,7 +36,7 @@ type Result<T> = std::result::Result<T, FlaxFault>;
 /// # Errors
 ///
 /// [`Error::Flax`] if a tensor has a type that Flax has not (`C32`, floats below 8 bits), more than 64
-/// dimensions, or a name of more than 64 parts; if a name is also the beginning of another one. What keeps
+/// dimensions, or a name of more than 64 parts; if there are more than 65 536 values, or a name is also the beginning of another one. What keeps
 /// a tensor from being read, and as [`write_atomically`].
 ///
 /// ```
@@ -109,8 +111,8 @@ impl<'a> Tree<'a> {
             }
         }
         let count = tree.branches.len() as u64 - 1;
-        if count > MAX_TENSORS as u64 {
-            return Err(FlaxFault::TooMany { position: 0, count, limit: MAX_TENSORS as u64 });
+        if count > MAX_NODES as u64 {
+            return Err(FlaxFault::TooMany { position: 0, count, limit: MAX_NODES as u64 });
         }
         let both = |branch: &Branch<'_>| branch.leaf.is_some() && !branch.children.is_empty();
         match tree.branches.iter().position(both) {
@@ -423,4 +425,42 @@ fn extension(out: &mut impl Write, kind: i8, length: u64) -> io::Result<()> {
         _ => out.write_all(&sized(0xc7, length))?,
     }
     out.write_all(&[kind.cast_unsigned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_as_flax_writes_them() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/flax/chunked.msgpack");
+        let checkpoint = Checkpoint::open(&data).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chunked.msgpack");
+        // In chunks of the size that the file was made with, whatever pieces the bytes come in.
+        for checkpoint in [checkpoint.clone(), checkpoint.load().unwrap()] {
+            write_in_chunks(&path, &checkpoint, 16).unwrap();
+            assert!(std::fs::read(&path).unwrap() == std::fs::read(&data).unwrap());
+        }
+    }
+
+    #[test]
+    fn numbers_in_their_shortest_form() {
+        let cases: [(i64, &[u8]); 10] = [
+            (0, &[0]),
+            (127, &[127]),
+            (128, &[0xcc, 128]),
+            (256, &[0xcd, 1, 0]),
+            (65_536, &[0xce, 0, 1, 0, 0]),
+            (1 << 32, &[0xcf, 0, 0, 0, 1, 0, 0, 0, 0]),
+            (-32, &[0xe0]),
+            (-33, &[0xd0, 0xdf]),
+            (-129, &[0xd1, 0xff, 0x7f]),
+            (-32_769, &[0xd2, 0xff, 0xff, 0x7f, 0xff]),
+        ];
+        for (value, bytes) in cases {
+            assert_eq!(signed(value), bytes, "{value}");
+        }
+        assert_eq!(signed(i64::MIN), [0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+    }
 }
