@@ -241,7 +241,8 @@ impl TrainingState {
         }
         for tensor in file {
             let place = tensor.name().split_once('.');
-            let place = place.and_then(|(part, name)| Some((parts.get_mut(part)?, name.to_owned())));
+            let place =
+                place.and_then(|(part, name)| Some((parts.get_mut(part)?, name.to_owned())));
             let Some((part, name)) = place else {
                 return Err(foreign(format!("`{}` belongs to no part of it", tensor.name())));
             };

@@ -203,7 +203,8 @@ fn a_state_of_another_module_changes_nothing() {
     let path = dir.path().join("state");
     Run::start().steps(2).state().save(&path).unwrap();
     let state = TrainingState::open(&path).unwrap();
-    let other = Parametrized::new(Sequential::new().with(LinearConfig::new(6, 8).init(&Device::default())));
+    let other =
+        Parametrized::new(Sequential::new().with(LinearConfig::new(6, 8).init(&Device::default())));
     let error = state.restore(other, &Rules::builtin()).unwrap_err();
     assert!(error.to_string().contains("3.weight"), "{error}");
 }
