@@ -4,9 +4,14 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::codec::burnpack::BurnpackFault;
+use crate::codec::flax::FlaxFault;
+use crate::codec::gguf::GgufFault;
 use crate::codec::hdf5::Hdf5Fault;
 use crate::codec::keras::KerasFault;
+use crate::codec::mxnet::MxnetFault;
 use crate::codec::npy::NpyFault;
+use crate::codec::npz::NpzFault;
 use crate::codec::safetensors::SafetensorsFault;
 use crate::codec::shard_fault::ShardFault;
 use crate::codec::torch::TorchFault;
@@ -126,6 +131,14 @@ pub enum Error {
         /// What is wrong with it.
         cause: NpyFault,
     },
+    /// The file is not an acceptable npz file, or cannot be written as one.
+    #[error("{}: not a valid npz file: {cause}", path.display())]
+    Npz {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: NpzFault,
+    },
     /// The file is not an acceptable PyTorch file, or cannot be written as one.
     #[error("{}: not a valid PyTorch file: {cause}", path.display())]
     Torch {
@@ -134,13 +147,45 @@ pub enum Error {
         /// What is wrong with it.
         cause: TorchFault,
     },
-    /// The file is a zip archive, as several formats are, and not an acceptable one.
+    /// The file is a zip archive, as several formats are, and not an acceptable one, or a member of it is damaged.
     #[error("{}: not a valid zip archive: {cause}", path.display())]
     Zip {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         cause: ZipFault,
+    },
+    /// The file is not an acceptable msgpack file of Flax's, or cannot be written as one.
+    #[error("{}: not a valid Flax msgpack file: {cause}", path.display())]
+    Flax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: FlaxFault,
+    },
+    /// The file is not an acceptable `.params` file of MXNet's, or cannot be written as one.
+    #[error("{}: not a valid MXNet .params file: {cause}", path.display())]
+    Mxnet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: MxnetFault,
+    },
+    /// The file is not an acceptable burnpack file, or cannot be written as one.
+    #[error("{}: not a valid burnpack file: {cause}", path.display())]
+    Burnpack {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: BurnpackFault,
+    },
+    /// The file is not an acceptable GGUF file, or holds what is not read.
+    #[error("{}: cannot be read as a GGUF file: {cause}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: GgufFault,
     },
     /// The file is not an acceptable HDF5 file, or cannot be written as one.
     #[error("{}: not a valid HDF5 file: {cause}", path.display())]

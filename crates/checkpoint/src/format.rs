@@ -27,16 +27,26 @@ const INDEX_HEAD: u64 = 1 << 20;
 pub enum Format {
     /// safetensors, one file.
     Safetensors,
-    /// npy: one array of numpy's.
-    Npy,
     /// Several files, mostly safetensors, and an index in JSON that says which tensor is in which.
     Sharded,
+    /// npy: one array of numpy's.
+    Npy,
+    /// npz: a zip archive of arrays of numpy's. MXNet 2 writes it too.
+    Npz,
     /// PyTorch's files, old and new.
     Torch,
     /// HDF5: `.weights.h5` and `.h5` of Keras, or any with datasets of numbers.
     Hdf5,
     /// `.keras`: a whole model of Keras 3.
     Keras,
+    /// Flax's msgpack: dictionaries of arrays.
+    Flax,
+    /// MXNet's `.params`. MXNet 2 writes npz.
+    Mxnet,
+    /// Burn's burnpack.
+    Burnpack,
+    /// GGUF. Quantized tensors are listed, and not read.
+    Gguf,
 }
 
 impl Format {
@@ -45,8 +55,19 @@ impl Format {
     /// ```
     /// assert!(espalier_checkpoint::Format::ALL.is_sorted());
     /// ```
-    pub const ALL: &[Self] =
-        &[Self::Safetensors, Self::Npy, Self::Sharded, Self::Torch, Self::Hdf5, Self::Keras];
+    pub const ALL: &[Self] = &[
+        Self::Safetensors,
+        Self::Sharded,
+        Self::Npy,
+        Self::Npz,
+        Self::Torch,
+        Self::Hdf5,
+        Self::Keras,
+        Self::Flax,
+        Self::Mxnet,
+        Self::Burnpack,
+        Self::Gguf,
+    ];
 
     /// The name: lower case, as one would say it on a command line.
     ///
@@ -56,11 +77,16 @@ impl Format {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Safetensors => "safetensors",
-            Self::Npy => "npy",
             Self::Sharded => "sharded",
+            Self::Npy => "npy",
+            Self::Npz => "npz",
             Self::Torch => "torch",
             Self::Hdf5 => "hdf5",
             Self::Keras => "keras",
+            Self::Flax => "flax",
+            Self::Mxnet => "mxnet",
+            Self::Burnpack => "burnpack",
+            Self::Gguf => "gguf",
         }
     }
 
@@ -81,20 +107,32 @@ impl Format {
         if head.starts_with(codec::npy::MAGIC) {
             return Ok(Self::Npy);
         }
-        if codec::torch::is_plain(&head) {
-            return Ok(Self::Torch);
-        }
         if head.starts_with(codec::hdf5::MAGIC) {
             return Ok(Self::Hdf5);
         }
-        if codec::keras::is_keras(&head) {
-            return Ok(Self::Keras);
+        if head.starts_with(codec::gguf::MAGIC) {
+            return Ok(Self::Gguf);
+        }
+        if head.starts_with(codec::burnpack::MAGIC) {
+            return Ok(Self::Burnpack);
+        }
+        if head.starts_with(codec::mxnet::MAGIC) {
+            return Ok(Self::Mxnet);
+        }
+        if codec::torch::is_plain(&head) {
+            return Ok(Self::Torch);
         }
         // Several formats are archives; their members tell them apart.
-        if head.starts_with(codec::zip::MAGIC) {
+        if codec::zip::is_zip(&head) {
             let archive = codec::zip::Archive::open(source)?;
             if codec::torch::is_archive(&archive) {
                 return Ok(Self::Torch);
+            }
+            if codec::keras::is_archive(&archive) {
+                return Ok(Self::Keras);
+            }
+            if codec::npz::is_archive(&archive, &head) {
+                return Ok(Self::Npz);
             }
         }
         // The length of the header, which is an object of JSON.
@@ -110,6 +148,10 @@ impl Format {
                 return Ok(Self::Sharded);
             }
         }
+        // The least that is said at the start, so the last that is asked for.
+        if codec::flax::is_flax(&head, source.len()) {
+            return Ok(Self::Flax);
+        }
         Err(Error::UnknownFormat { path: source.path().to_path_buf() })
     }
 
@@ -117,11 +159,16 @@ impl Format {
     pub(crate) fn open(self, source: &Source) -> Result<Checkpoint, Error> {
         match self {
             Self::Safetensors => codec::safetensors::open(source),
-            Self::Npy => codec::npy::open(source),
             Self::Sharded => codec::sharded::open(source),
+            Self::Npy => codec::npy::open(source),
+            Self::Npz => codec::npz::open(source),
             Self::Torch => codec::torch::open(source),
             Self::Hdf5 => codec::hdf5::open(source),
             Self::Keras => codec::keras::open(source),
+            Self::Flax => codec::flax::open(source),
+            Self::Mxnet => codec::mxnet::open(source),
+            Self::Burnpack => codec::burnpack::open(source),
+            Self::Gguf => codec::gguf::open(source),
         }
     }
 }

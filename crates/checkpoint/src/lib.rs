@@ -8,10 +8,15 @@
 //! | --- | --- | --- |
 //! | safetensors | [`read_safetensors`], [`read_safetensors_bytes`], [`read_safetensors_header`] | [`write_safetensors`] |
 //! | sharded (several files and an index) | [`Checkpoint::open`], [`open_shards`] | [`write_safetensors_sharded`] |
-//! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`] |
+//! | npy (one array) | [`read_npy`], [`read_npy_bytes`] | [`write_npy`], [`write_npy_tensor`] |
+//! | npz | [`Checkpoint::open`] | [`write_npz`], [`write_npz_compressed`] |
 //! | PyTorch (zip, legacy, tar; state dict, training checkpoint, whole model) | [`Checkpoint::open`], [`TorchFile`] | [`write_torch`] |
 //! | HDF5 (`.weights.h5`, `.h5` of Keras, any other) | [`Checkpoint::open`] | [`write_keras_weights`] |
 //! | `.keras` (Keras 3) | [`Checkpoint::open`] | |
+//! | Flax msgpack | [`Checkpoint::open`] | [`write_flax`] |
+//! | MXNet `.params` | [`Checkpoint::open`] | [`write_mxnet`] |
+//! | burnpack | [`Checkpoint::open`] | [`write_burnpack`] |
+//! | GGUF | [`Checkpoint::open`] | |
 //!
 //! Files are not trusted: every length, shape and offset is checked before anything is allocated
 //! from it, and what is wrong comes back as an [`Error`] that names the file, the tensor and the
@@ -57,9 +62,14 @@ pub use atomic::{
     WriteMode, WriteSeek, check_writable_dir, write_atomically, write_atomically_with,
 };
 pub use checkpoint::{Checkpoint, Origin};
+pub use codec::burnpack::{BurnpackFault, write_burnpack};
+pub use codec::flax::{FlaxFault, write_flax};
+pub use codec::gguf::GgufFault;
 pub use codec::hdf5::{Hdf5Fault, write_keras_weights};
 pub use codec::keras::KerasFault;
-pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy};
+pub use codec::mxnet::{MxnetFault, write_mxnet};
+pub use codec::npy::{Array, NpyFault, read_npy, read_npy_bytes, write_npy, write_npy_tensor};
+pub use codec::npz::{NpzFault, write_npz, write_npz_compressed};
 pub use codec::safetensors::{
     Header, SafetensorsFault, TensorHeader, read_safetensors, read_safetensors_bytes,
     read_safetensors_header, write_safetensors, write_safetensors_with,

@@ -429,9 +429,11 @@ def same(value, written):
 
 
 def check_written(folder):
-    """The folder has what the example `write_hdf5` wrote: files, and samples.json with their contents."""
+    """The folder has what the example `write_samples` wrote: files, and samples.h5.json with what is in one."""
     folder = pathlib.Path(folder)
-    samples = json.loads((folder / "samples.json").read_text())
+    samples = json.loads((folder / "samples.h5.json").read_text())
+    keys = ["name", "dtype", "shape", "hex"]
+    samples["tensors"] = [dict(zip(keys, tensor)) for tensor in samples["tensors"]]
     count = 0
     with h5py.File(folder / "samples.h5") as file:
         found = []
@@ -451,7 +453,8 @@ def check_written(folder):
             owner = file[path] if path and path in file else file
             assert owner.attrs[name if owner is not file else key] == text, key
         order = list(file["ordered"])
-        assert order == samples["order"], order
+        names = [one["name"].split("/") for one in samples["tensors"]]
+        assert order == [last for first, *_, last in names if first == "ordered"], order
     print(f"h5py {h5py.version.version} (HDF5 {h5py.version.hdf5_version}) reads {count} tensors as written")
 
     def variables(model):

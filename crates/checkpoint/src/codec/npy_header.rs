@@ -1,7 +1,7 @@
 //! The header of an npy file: a Python dictionary literal with three keys.
 
 use super::MAX_RANK;
-use super::npy::NpyFault;
+use super::npy_fault::NpyFault;
 use crate::dtype::Dtype;
 
 /// What the header says.
@@ -58,6 +58,8 @@ fn element_type(descr: &str) -> Result<(Dtype, bool), NpyFault> {
         "f2" => Dtype::F16,
         "f4" => Dtype::F32,
         "f8" => Dtype::F64,
+        "c8" => Dtype::C64,
+        "c16" => Dtype::C128,
         "b1" => Dtype::Bool,
         "u1" => Dtype::U8,
         "i1" => Dtype::I8,
@@ -229,7 +231,8 @@ mod tests {
         assert_eq!(element_type(">f8").unwrap(), (Dtype::F64, true));
         assert_eq!(element_type("|b1").unwrap(), (Dtype::Bool, false));
         assert_eq!(element_type("|O"), Err(NpyFault::Objects));
-        for descr in ["", "|", "|f4", "<c8", "<U5", "=f4", "f4", "<f16", "é4"] {
+        assert_eq!(element_type(">c16").unwrap(), (Dtype::C128, true));
+        for descr in ["", "|", "|f4", "<c4", "<V2", "<U5", "=f4", "f4", "<f16", "é4"] {
             assert!(
                 matches!(element_type(descr), Err(NpyFault::UnsupportedType { .. })),
                 "{descr}"

@@ -7,11 +7,17 @@ use std::path::Path;
 use espalier_checkpoint::Dtype;
 
 mod atomic;
+mod burnpack;
+mod files;
+mod flax;
+mod gguf;
 mod hdf5;
 mod hdf5_faults;
 mod keras;
 mod kill;
+mod mxnet;
 mod npy;
+mod npz;
 mod rotate;
 mod round_trip;
 mod safetensors_faults;

@@ -98,7 +98,7 @@ fn objects_and_records_are_refused() {
     let records = array("[('x', '<f4'), ('y', '<f4')]", "False", "(1,)", &[0; 8]);
     assert_eq!(fault(&records), Fault::Structured);
     let complex = fault(&array("'<c8'", "False", "(1,)", &[0; 8]));
-    assert_eq!(complex, Fault::UnsupportedType { descr: "<c8".into() });
+    assert_eq!(complex, Fault::Complex { dtype: Dtype::C64 });
 }
 
 #[test]

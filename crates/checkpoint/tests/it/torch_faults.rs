@@ -505,7 +505,7 @@ fn nothing_is_taken_for_torch_that_is_not() {
             TorchFile::open_source(&Source::from_bytes(bytes.to_vec(), "x.pt")).unwrap_err();
         assert!(matches!(error, Error::UnknownFormat { .. }), "{error}");
     }
-    let other = zip(&[Member::new("a.npy", b"x")]);
-    let error = Checkpoint::open_source(&Source::from_bytes(other, "x.npz")).unwrap_err();
+    let other = zip(&[Member::new("a/b/data.pkl", b"}.")]);
+    let error = Checkpoint::open_source(&Source::from_bytes(other, "x.zip")).unwrap_err();
     assert!(matches!(error, Error::UnknownFormat { .. }), "{error}");
 }

@@ -176,7 +176,9 @@ fn every_cut_is_an_error() {
         for end in 0..end {
             let source = Source::from_bytes(whole[..end].to_vec(), "cut.pt");
             let read = Checkpoint::open_source(&source).and_then(Checkpoint::load);
-            assert!(read.is_err(), "{name} cut at {end}");
+            // A pickle's first byte alone is an empty dictionary of Flax's.
+            let flax = end == 1 && whole[0] == 0x80;
+            assert!(read.is_err() || flax && read.unwrap().is_empty(), "{name} cut at {end}");
         }
     }
 }

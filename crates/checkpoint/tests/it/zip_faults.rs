@@ -2,7 +2,8 @@
 
 use espalier_checkpoint::{Checkpoint, Error, Source, ZipFault as Fault};
 
-use crate::zips::{Member, archive, zip};
+use crate::files;
+use crate::zips::{Member, archive, large, zip};
 
 fn read(bytes: Vec<u8>) -> Result<Checkpoint, Error> {
     Checkpoint::open_source(&Source::from_bytes(bytes, "dir/hostile.pt"))?.load()
@@ -37,6 +38,7 @@ fn the_fixtures_are_sound() {
         zip(&members()),
         zip(&[Member::deflated("m/data.pkl", PICKLE), Member::deflated("m/data/0", b"abcd")]),
         zip(&[Member::new("data.pkl", PICKLE), Member::new("data/0", b"abcd")]),
+        large(&members()),
     ] {
         let tensor = read(file).unwrap().remove("w").unwrap();
         assert_eq!(tensor.bytes().unwrap()[..], *b"abcd");
@@ -73,23 +75,64 @@ fn a_directory_that_is_cut_or_not_one() {
 #[test]
 fn more_members_than_any_checkpoint_has() {
     // The record for large archives holds any number.
-    let (whole, directory) = archive(&members());
-    let end = whole.len() - 22;
-    let mut file = whole[..end].to_vec();
-    let length = (end - directory) as u64;
-    file.extend(b"PK\x06\x06\x2c\0\0\0\0\0\0\0\x2d\0\x2d\0\0\0\0\0\0\0\0\0");
-    let values = [1 << 40, 1 << 40, length, directory as u64];
-    file.extend(values.map(u64::to_le_bytes).as_flattened());
-    file.extend(b"PK\x06\x07\0\0\0\0");
-    file.extend((end as u64).to_le_bytes());
-    file.extend(b"\x01\0\0\0PK\x05\x06\0\0\0\0\xff\xff\xff\xff");
-    file.extend([0xff; 8]);
-    file.extend([0; 2]);
+    let mut file = large(&members());
+    let record = file.len() - 22 - 20 - 56;
+    let many = [1u64 << 40; 2].map(u64::to_le_bytes);
+    file[record + 24..record + 40].copy_from_slice(many.as_flattened());
     assert_eq!(fault(file.clone()), Fault::TooManyMembers { found: 1 << 40, limit: 1 << 18 });
     // Where the small record says a number, it must be the same.
     let at = file.len() - 14;
     file[at..at + 4].copy_from_slice(&[2, 0, 2, 0]);
     assert!(matches!(fault(file), Fault::End { .. }));
+    // A flood of members that are not there.
+    let flood = [&b"PK\x05\x06"[..], &[0; 4], &[0xfe, 0xff, 0xfe, 0xff], &[0; 10]].concat();
+    let expected = Fault::Entry { entry: 0, what: "the directory ends before it" };
+    assert_eq!(fault(flood), expected);
+}
+
+#[test]
+fn the_record_for_large_archives() {
+    let whole = large(&members());
+    files::check_cuts(&whole);
+    let record = whole.len() - 22 - 20 - 56;
+    let with = |at: usize, byte: u8| {
+        let mut file = whole.clone();
+        file[at] = byte;
+        fault(file)
+    };
+    for disk in [16, 20, 56 + 4, 56 + 16] {
+        let expected = Fault::End { what: "it is one of several disks" };
+        assert_eq!(with(record + disk, 2), expected, "{disk}");
+    }
+    // Signature, length and place of it; number, length and start of the directory.
+    for place in [0, 4, 56 + 8, 24, 40, 48] {
+        let found = with(record + place, 9);
+        assert!(matches!(found, Fault::End { .. }), "{place}: {found}");
+    }
+    // The field of the first entry that should hold the numbers is of another kind.
+    let entry = whole.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+    let expected = Fault::Entry { entry: 0, what: "its extra field is cut" };
+    assert_eq!(with(entry + 46 + "m/data.pkl".len(), 2), expected);
+}
+
+#[test]
+fn a_comment_that_looks_like_an_end() {
+    let mut file = zip(&members());
+    let at = file.len() - 2;
+    file.splice(at.., [&22u16.to_le_bytes()[..], b"PK\x05\x06", &[9; 18]].concat());
+    assert_eq!(read(file).unwrap().len(), 1);
+}
+
+#[test]
+fn entries_that_are_no_entries() {
+    let (whole, directory) = archive(&members());
+    let mut file = whole.clone();
+    // Names that are not UTF-8, in both places.
+    (file[directory + 46], file[30]) = (0xff, 0xff);
+    assert_eq!(fault(file), Fault::Entry { entry: 0, what: "its name is not UTF-8" });
+    let mut file = whole;
+    file[directory + 34] = 1;
+    assert_eq!(fault(file), Fault::Entry { entry: 0, what: "it is on another disk" });
 }
 
 #[test]
@@ -145,12 +188,18 @@ fn headers_that_disagree_with_the_directory() {
     let (mut file, _) = archive(&members());
     let local = file.windows(8).position(|w| w == b"m/data/0").unwrap() - 30;
     file[local + 14] ^= 1;
-    assert_eq!(fault(file), differs("another sum"));
+    assert_eq!(fault(file.clone()), differs("another sum"));
+    // Sum and lengths behind the bytes: what stands in front of them is then 0 or the same.
+    let entry = file.windows(4).rposition(|w| w == b"PK\x01\x02").unwrap();
+    (file[local + 6], file[entry + 8]) = (8, 8);
+    assert_eq!(fault(file.clone()), differs("another sum"));
+    file[local + 14..local + 26].fill(0);
+    assert_eq!(read(file).unwrap().len(), 1);
     let file = with(|members| {
         members[1].size = 5;
         members[1].header_size = 5;
     });
-    assert!(matches!(fault(file), Fault::Entry { entry: 1, .. }));
+    assert_eq!(fault(file), Fault::Sizes { name, size: 5, packed: 4 });
 }
 
 #[test]
@@ -172,15 +221,18 @@ fn sums_and_lengths_that_are_wrong() {
         let mut wrong = Member::deflated("m/data.pkl", PICKLE);
         (wrong.size, wrong.header_size) = (wrong.size - 4 + size, wrong.size - 4 + size);
         let found = fault(zip(&[wrong]));
-        assert!(matches!(found, Fault::Inflate { .. }), "{found}");
+        assert!(matches!(found, Fault::Length { .. }), "{found}");
     }
     let mut broken = Member::deflated("m/data.pkl", PICKLE);
     broken.bytes[0] = 0xff;
-    assert!(matches!(fault(zip(&[broken])), Fault::Inflate { .. }));
+    assert_eq!(fault(zip(&[broken])), Fault::Damaged { name: "m/data.pkl".into() });
     // Bytes behind the end of the compressed ones.
     let mut longer = Member::deflated("m/data.pkl", PICKLE);
-    longer.bytes.push(0);
-    assert!(matches!(fault(zip(&[longer])), Fault::Inflate { .. }));
+    longer.bytes.extend([0; 7]);
+    assert_eq!(fault(zip(&[longer])), Fault::AfterData { name: "m/data.pkl".into(), extra: 7 });
+    let mut cut = Member::deflated("m/data.pkl", PICKLE);
+    cut.bytes.truncate(20);
+    assert_eq!(fault(zip(&[cut])), Fault::Damaged { name: "m/data.pkl".into() });
 }
 
 #[test]
@@ -207,15 +259,20 @@ fn encrypted_and_other_methods() {
 
 #[test]
 fn a_member_that_blows_up() {
-    // A gigabyte of zeros in a megabyte is refused before a byte is inflated.
+    // More than can come out.
     let mut bomb = Member::deflated("m/data.pkl", &vec![0; 1 << 20]);
+    let packed = bomb.bytes.len() as u64;
     (bomb.size, bomb.header_size) = (1 << 30, 1 << 30);
-    let found = fault(zip(&[bomb]));
-    let Fault::Inflates { size, limit, .. } = found else { panic!("{found}") };
-    assert_eq!(size, 1 << 30);
-    assert!(limit < 65 << 20);
+    let expected = Fault::Sizes { name: "m/data.pkl".into(), size: 1 << 30, packed };
+    assert_eq!(fault(zip(&[bomb.clone()])), expected);
+    // What could is refused before a byte is inflated, for the pickle must be read as a whole.
+    bomb.bytes.resize(2 << 20, 0);
+    let file = zip(&[bomb]);
+    let limit = 2 * file.len() as u64 + (64 << 20);
+    let expected = Fault::Inflates { name: "m/data.pkl".into(), size: 1 << 30, limit };
+    assert_eq!(fault(file), expected);
     // One that says it is small is not inflated further than it says.
     let mut liar = Member::deflated("m/data.pkl", &vec![0; 1 << 24]);
     (liar.size, liar.header_size) = (100, 100);
-    assert!(matches!(fault(zip(&[liar])), Fault::Inflate { needed: 100, .. }));
+    assert!(matches!(fault(zip(&[liar])), Fault::Length { needed: 100, found: 101.., .. }));
 }

@@ -100,7 +100,7 @@ impl TorchFile {
     /// ```
     pub fn open_source(source: &Source) -> Result<Self, Error> {
         let head = source.read(0..source.len().min(512))?;
-        if head.starts_with(super::zip::MAGIC) {
+        if super::zip::is_zip(&head) {
             zipped::open(source)
         } else if legacy::is_legacy(&head) {
             legacy::open(source)

@@ -23,7 +23,8 @@ fn is_plain(folder: &str) -> bool {
 
 pub(super) fn open(source: &Source) -> Result<TorchFile, Error> {
     let fault = |cause| Error::Torch { path: source.path().to_path_buf(), cause };
-    let archive = Archive::open(source)?;
+    // PyTorch can be told to leave sums out.
+    let archive = Archive::open(source)?.with_sums_left_out();
     let pickles: Vec<&Member> =
         archive.members().iter().filter(|member| is_pickle(&member.name)).collect();
     let [pickle] = pickles[..] else {
@@ -49,7 +50,7 @@ pub(super) fn open(source: &Source) -> Result<TorchFile, Error> {
             }
         }
     };
-    let bytes = archive.record(pickle).read()?;
+    let bytes = archive.record(pickle).read_bounded()?;
     let mut machine = Machine::new(source, source.len());
     machine.references = References::Storages;
     machine.adopt(bytes)?;

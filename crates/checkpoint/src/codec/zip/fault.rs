@@ -92,7 +92,7 @@ pub enum ZipFault {
         /// Where the directory begins.
         limit: u64,
     },
-    /// A member would become much larger than the whole file.
+    /// A member that is read as a whole would become much larger than the file.
     #[error(
         "its member {name:?} inflates to {size} bytes, at most {limit} are for a file of this length"
     )]
@@ -104,13 +104,42 @@ pub enum ZipFault {
         /// The most that is read.
         limit: u64,
     },
-    /// A compressed member is not as long as the directory says, or its compression is broken.
-    #[error("its member {name:?} does not inflate to the {needed} bytes that it should")]
-    Inflate {
+    /// The two lengths of a member cannot both be true.
+    #[error("its member {name:?} is said to have {size} bytes made of {packed}, which cannot be")]
+    Sizes {
+        /// The member.
+        name: String,
+        /// The bytes that it is said to have.
+        size: u64,
+        /// The bytes in the archive.
+        packed: u64,
+    },
+    /// A member is not as long as the directory says.
+    #[error(
+        "its member {name:?} has {}{found} bytes and should have {needed}",
+        if *.found > *.needed { "at least " } else { "" }
+    )]
+    Length {
         /// The member.
         name: String,
         /// The size that the archive gives.
         needed: u64,
+        /// The bytes that come out.
+        found: u64,
+    },
+    /// The compressed bytes of a member are not such.
+    #[error("its member {name:?} does not inflate: it is damaged, fetch or save it again")]
+    Damaged {
+        /// The member.
+        name: String,
+    },
+    /// Compressed bytes are followed by something else.
+    #[error("the compressed bytes of its member {name:?} are followed by {extra} more")]
+    AfterData {
+        /// The member.
+        name: String,
+        /// The bytes too many.
+        extra: u64,
     },
     /// The bytes of a member are not those that were written.
     #[error(

@@ -5,6 +5,7 @@
 
 mod directory;
 mod fault;
+mod reader;
 mod record;
 mod write;
 
@@ -12,13 +13,27 @@ pub use fault::ZipFault;
 pub(crate) use record::Record;
 pub(crate) use write::ZipWriter;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::source::Source;
 
 /// What every archive with a member begins with.
-pub(crate) const MAGIC: &[u8; 4] = b"PK\x03\x04";
+const MAGIC: &[u8; 4] = b"PK\x03\x04";
+
+/// What an archive without members begins with: its end.
+const EMPTY: &[u8; 4] = b"PK\x05\x06";
+
+/// Whether a file begins as a zip archive does.
+pub(crate) fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(MAGIC) || is_empty(head)
+}
+
+/// Whether a file begins as a zip archive without members does.
+pub(crate) fn is_empty(head: &[u8]) -> bool {
+    head.starts_with(EMPTY)
+}
 
 /// A member, as directory and header describe it.
 #[derive(Debug)]
@@ -34,6 +49,13 @@ pub(crate) struct Member {
     start: u64,
 }
 
+impl Member {
+    /// Where its bytes are, compressed or not. They end within the file.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.start..self.start + self.packed
+    }
+}
+
 /// An open archive.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -42,7 +64,7 @@ pub(crate) struct Archive {
     members: Vec<Member>,
     /// Places in `members` in the order of the names.
     by_name: Vec<u32>,
-    /// Whether sums were written. PyTorch can be told to leave them out; then all of them are 0.
+    /// Whether sums were written.
     summed: bool,
 }
 
@@ -60,8 +82,13 @@ impl Archive {
             let name = members[*place as usize].name.to_string();
             return Err(fault(ZipFault::Duplicate { name }));
         }
-        let summed = members.iter().any(|member| member.crc != 0);
-        Ok(Self { source: source.clone(), members, by_name, summed })
+        Ok(Self { source: source.clone(), members, by_name, summed: true })
+    }
+
+    /// Takes sums that are all 0 as not written.
+    pub(crate) fn with_sums_left_out(mut self) -> Self {
+        self.summed = self.members.iter().any(|member| member.crc != 0);
+        self
     }
 
     /// The members, in the order of the directory.

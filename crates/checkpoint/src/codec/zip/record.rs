@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flate2::read::DeflateDecoder;
 use rayon::prelude::*;
 
+use super::reader::RecordReader;
 use super::{Member, ZipFault};
 use crate::error::{Action, Error};
 use crate::source::{self, Source};
@@ -20,16 +20,23 @@ const PIECE: usize = 16 << 20;
 /// Handed on at once when streamed. A multiple of every element.
 const STREAMED: usize = 4 << 20;
 
-/// Bytes that are read when they are asked for, and held against their sum when they are read first.
+/// What a member that is parsed as a whole may become beside twice the length of the file.
+const PARSED: u64 = 64 << 20;
+
+/// What is believed to come out of a compressed member, beside twice the length of the file, before it is seen.
+const BELIEVED: u64 = 32 << 20;
+
+/// Bytes that are read when they are asked for, and held against their length and sum when they are read first.
 #[derive(Debug)]
 pub(crate) struct Record {
-    source: Source,
+    pub(super) source: Source,
     name: Box<str>,
-    range: Range<u64>,
-    size: u64,
-    deflated: bool,
+    /// Where they are, compressed or not.
+    pub(super) range: Range<u64>,
+    pub(super) size: u64,
+    pub(super) deflated: bool,
     crc: Option<u32>,
-    /// Whether the sum was found right before.
+    /// Whether length and sum were found right before.
     sound: AtomicBool,
 }
 
@@ -38,11 +45,12 @@ impl Record {
         Self {
             source: source.clone(),
             name: member.name.clone(),
-            range: member.start..member.start + member.packed,
+            range: member.range(),
             size: member.size,
             deflated: member.deflated,
             crc: summed.then_some(member.crc),
-            sound: AtomicBool::new(false),
+            // The length of what is not compressed has been seen.
+            sound: AtomicBool::new(!summed && !member.deflated),
         }
     }
 
@@ -53,34 +61,70 @@ impl Record {
         Self { source, name: "".into(), range, size, deflated: false, crc: None, sound }
     }
 
-    /// The length in bytes.
+    /// The length in bytes, inflated.
     pub(crate) fn len(&self) -> u64 {
         self.size
     }
 
+    /// Reads from the first byte on. If there are too few or too many, or their sum is another, the end is an
+    /// error; the [`Error`] travels in the [`io::Error`].
+    pub(crate) fn reader(&self) -> RecordReader<'_> {
+        RecordReader::new(self)
+    }
+
     /// All of the bytes.
     pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
-        if self.deflated {
-            return self.inflate();
+        self.read_part(0..self.size)
+    }
+
+    /// All of the bytes, if they are not many more than those of the file: for what is parsed as a whole.
+    pub(crate) fn read_bounded(&self) -> Result<Vec<u8>, Error> {
+        let limit = self.source.len().saturating_mul(2).saturating_add(PARSED);
+        if self.size > limit {
+            return Err(self.fault(ZipFault::Inflates {
+                name: self.name(),
+                size: self.size,
+                limit,
+            }));
         }
-        let Some(crc) = self.unproven() else { return self.source.read(self.range.clone()) };
-        let length = usize::try_from(self.size)
-            .map_err(|_| self.unreadable(io::ErrorKind::OutOfMemory.into()))?;
+        self.read()
+    }
+
+    /// The bytes of a range. The first time, all are read, for the sum.
+    pub(crate) fn read_part(&self, part: Range<u64>) -> Result<Vec<u8>, Error> {
+        let length = self.check(&part)?;
+        if self.deflated {
+            return self.inflate(part, length);
+        }
+        let start = self.range.start + part.start;
+        if self.is_sound() {
+            return self.source.read(start..start + (part.end - part.start));
+        }
+        let mut sum = self.sum(0..part.start)?;
         let mut bytes = source::zeroed(length).map_err(|e| self.unreadable(e))?;
         let sums: Vec<crc32fast::Hasher> = bytes
             .par_chunks_mut(PIECE)
             .enumerate()
-            .map(|(index, piece)| self.fill_and_sum((index * PIECE) as u64, piece))
+            .map(|(index, piece)| self.fill_and_sum(start + (index * PIECE) as u64, piece))
             .collect::<Result<_, _>>()?;
-        let mut sum = crc32fast::Hasher::new();
         sums.iter().for_each(|of_piece| sum.combine(of_piece));
-        self.prove(crc, sum)?;
+        sum.combine(&self.sum(part.end..self.size)?);
+        self.prove(sum)?;
         Ok(bytes)
     }
 
-    fn fill_and_sum(&self, start: u64, piece: &mut [u8]) -> Result<crc32fast::Hasher, Error> {
+    /// The length of a part that lies within.
+    fn check(&self, part: &Range<u64>) -> Result<usize, Error> {
+        if part.start > part.end || part.end > self.size {
+            return Err(self.unreadable(io::ErrorKind::UnexpectedEof.into()));
+        }
+        usize::try_from(part.end - part.start)
+            .map_err(|_| self.unreadable(io::ErrorKind::OutOfMemory.into()))
+    }
+
+    fn fill_and_sum(&self, at: u64, piece: &mut [u8]) -> Result<crc32fast::Hasher, Error> {
         let mut sum = crc32fast::Hasher::new();
-        let mut at = self.range.start + start;
+        let mut at = at;
         for block in piece.chunks_mut(BLOCK) {
             self.source.fill(at, block).map_err(|e| self.unreadable(e))?;
             sum.update(block);
@@ -89,96 +133,103 @@ impl Record {
         Ok(sum)
     }
 
-    /// The bytes of a range. The first time, all are read, for the sum.
-    pub(crate) fn read_part(&self, part: Range<u64>) -> Result<Vec<u8>, Error> {
-        if part == (0..self.size) {
-            return self.read();
+    /// The sum of a part that is not kept, of a member that is not compressed.
+    fn sum(&self, part: Range<u64>) -> Result<crc32fast::Hasher, Error> {
+        let mut sum = crc32fast::Hasher::new();
+        let mut block = Vec::new();
+        for start in part.clone().step_by(BLOCK) {
+            block.resize((part.end - start).min(BLOCK as u64) as usize, 0);
+            sum.combine(&self.fill_and_sum(self.range.start + start, &mut block)?);
         }
-        let inside = part.start <= part.end && part.end <= self.size;
-        if !inside {
-            return Err(self.unreadable(io::ErrorKind::UnexpectedEof.into()));
-        }
-        if self.deflated {
-            let mut bytes = self.inflate()?;
-            bytes.truncate(part.end as usize);
-            bytes.drain(..part.start as usize);
-            return Ok(bytes);
-        }
-        if self.unproven().is_some() {
-            self.stream(&mut |_| Ok(()))?;
-        }
-        self.source.read(self.range.start + part.start..self.range.start + part.end)
+        Ok(sum)
     }
 
-    /// Hands all bytes on from first to last. That the sum is wrong shows at the end.
+    fn inflate(&self, part: Range<u64>, length: usize) -> Result<Vec<u8>, Error> {
+        // A claim far beyond the file is believed only after it has been seen to be true.
+        let believed = self.source.len().saturating_mul(2).saturating_add(BELIEVED);
+        if length as u64 > believed {
+            self.verify()?;
+        }
+        let read = || {
+            let mut reader = self.reader();
+            reader.skip(part.start)?;
+            let bytes = source::read_exact(&mut reader, length)?;
+            self.finish(reader)?;
+            Ok(bytes)
+        };
+        read().map_err(|e| self.failed(e))
+    }
+
+    /// Hands all bytes on from first to last. That they are not sound shows at the end.
     pub(crate) fn stream(
         &self,
         take: &mut dyn FnMut(&mut [u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if self.deflated {
-            return take(&mut self.inflate()?);
-        }
-        let crc = self.unproven();
-        let mut sum = crc32fast::Hasher::new();
+        self.stream_part(0..self.size, take)
+    }
+
+    /// Hands on the bytes of a range. That the member is not sound shows at the end.
+    pub(crate) fn stream_part(
+        &self,
+        part: Range<u64>,
+        take: &mut dyn FnMut(&mut [u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.check(&part)?;
+        let mut reader = self.reader();
+        reader.skip(part.start).map_err(|e| self.failed(e))?;
         let mut piece = Vec::new();
-        for start in (0..self.size).step_by(STREAMED) {
-            let length = (self.size - start).min(STREAMED as u64) as usize;
-            piece.resize(length, 0);
-            self.source
-                .fill(self.range.start + start, &mut piece)
-                .map_err(|e| self.unreadable(e))?;
-            if crc.is_some() {
-                sum.update(&piece);
-            }
+        for start in part.clone().step_by(STREAMED) {
+            piece.resize((part.end - start).min(STREAMED as u64) as usize, 0);
+            reader.read_exact(&mut piece).map_err(|e| self.failed(e))?;
             take(&mut piece)?;
         }
-        crc.map_or(Ok(()), |crc| self.prove(crc, sum))
+        self.finish(reader).map_err(|e| self.failed(e))
     }
 
-    fn inflate(&self) -> Result<Vec<u8>, Error> {
-        let broken = || self.fault(ZipFault::Inflate { name: self.name(), needed: self.size });
-        let length = usize::try_from(self.size)
-            .map_err(|_| self.unreadable(io::ErrorKind::OutOfMemory.into()))?;
-        let packed = io::BufReader::new(self.source.reader(self.range.clone()));
-        let mut inflater = DeflateDecoder::new(packed);
-        let mut bytes = source::zeroed(length).map_err(|e| self.unreadable(e))?;
-        inflater.read_exact(&mut bytes).map_err(|_| broken())?;
-        let more = inflater.read(&mut [0]).map_err(|_| broken())?;
-        let packed = self.range.end - self.range.start;
-        if more != 0 || inflater.total_in() != packed {
-            return Err(broken());
+    /// Holds the bytes against their length and sum, if that has not been done.
+    pub(crate) fn verify(&self) -> Result<(), Error> {
+        if self.is_sound() {
+            return Ok(());
         }
-        if let Some(crc) = self.unproven() {
-            let mut sum = crc32fast::Hasher::new();
-            sum.update(&bytes);
-            self.prove(crc, sum)?;
+        if !self.deflated {
+            return self.prove(self.sum(0..self.size)?);
         }
-        Ok(bytes)
+        self.finish(self.reader()).map_err(|e| self.failed(e))
     }
 
-    /// The sum, if it is known and the bytes have not been held against it.
-    fn unproven(&self) -> Option<u32> {
-        self.crc.filter(|_| !self.sound.load(Ordering::Relaxed))
+    /// Reads on to the end, where the checks are, if they have not been made.
+    fn finish(&self, mut reader: RecordReader<'_>) -> io::Result<()> {
+        if self.is_sound() { Ok(()) } else { io::copy(&mut reader, &mut io::sink()).map(drop) }
     }
 
-    fn prove(&self, expected: u32, sum: crc32fast::Hasher) -> Result<(), Error> {
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound.load(Ordering::Relaxed)
+    }
+
+    /// Holds the sum of all bytes, as many as there should be, against that in the directory.
+    pub(super) fn prove(&self, sum: crc32fast::Hasher) -> Result<(), Error> {
         let found = sum.finalize();
-        if found != expected {
+        if let Some(expected) = self.crc.filter(|expected| *expected != found) {
             return Err(self.fault(ZipFault::Crc { name: self.name(), expected, found }));
         }
         self.sound.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.name.to_string()
     }
 
-    fn fault(&self, cause: ZipFault) -> Error {
+    pub(super) fn fault(&self, cause: ZipFault) -> Error {
         Error::Zip { path: self.source.path().to_path_buf(), cause }
     }
 
     fn unreadable(&self, cause: io::Error) -> Error {
         Error::io(self.source.path(), Action::Read, cause)
+    }
+
+    /// The error of a reader, which may be one of this crate.
+    fn failed(&self, cause: io::Error) -> Error {
+        Error::from_io(self.source.path(), Action::Read, cause)
     }
 }

@@ -1,0 +1,7 @@
+//! Any bytes as a file of the format gguf.
+#![no_main]
+
+use espalier_checkpoint::Format;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| espalier_fuzz::read(data, Format::Gguf));
