@@ -51,7 +51,8 @@ fn part(
         return;
     }
     let case = |(form, _): &(&str, &str)| format!("checkpoint/{form}/{mebibytes}");
-    let cases: Vec<String> = if contest.has("PyTorch") { peers.iter().map(case).collect() } else { Vec::new() };
+    let cases: Vec<String> =
+        if contest.has("PyTorch") { peers.iter().map(case).collect() } else { Vec::new() };
     let seconds = contest.compete(&mut [&mut |n| timed(n, &mut *ours)], &cases);
     println!("{what}: ours {:.2} GiB/s", mebibytes as f64 / 1024.0 / seconds[0]);
     for ((_, peer), theirs) in peers.iter().zip(&seconds[1..]) {

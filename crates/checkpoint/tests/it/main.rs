@@ -10,6 +10,7 @@ mod safetensors_faults;
 mod tensors;
 mod torch_faults;
 mod torch_golden;
+mod torch_old;
 mod torch_write;
 mod zip_faults;
 mod zips;
