@@ -8,7 +8,8 @@ import time
 import torch
 from safetensors.torch import load_file, save_file
 
-FOLDER = tempfile.TemporaryDirectory(prefix="espalier-peer-")
+# Made and removed by the benchmark, which ends this process when it is done.
+FOLDER = os.path.join(tempfile.gettempdir(), f"espalier-bench-{os.getppid()}")
 TENSORS = 100
 
 
@@ -22,7 +23,7 @@ def files(which, mebibytes):
     state = tensors(mebibytes)
     what, *options = which.split("+")
     kind = what.split("_")[1]
-    path = os.path.join(FOLDER.name, "peer." + kind)
+    path = os.path.join(FOLDER, "peer." + kind)
     save = torch.save if kind == "torch" else save_file
     if what.startswith("read"):
         save(state, path)

@@ -27,6 +27,7 @@ mod sharded;
 mod tensors;
 mod torch_faults;
 mod torch_golden;
+mod torch_old;
 mod torch_write;
 mod zip_faults;
 mod zips;
