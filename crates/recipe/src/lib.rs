@@ -31,8 +31,8 @@ mod error;
 mod spec;
 
 pub use engine::{
-    Accuracy, EpochMetrics, Event, Images, Observer, PredictError, Prediction, Predictor, Prepared,
-    RunOptions, Summary, TableRow, TrainError,
+    Accuracy, EpochMetrics, Event, Images, Network, Observer, PredictError, Prediction, Predictor,
+    Prepared, RunOptions, Summary, TableRow, TrainError,
 };
 pub use error::{Problem, ReadError, RecipeError};
 pub use spec::{

@@ -151,6 +151,25 @@ impl StateDict {
         Ok(checkpoint::write_safetensors(path.as_ref(), &self.0)?)
     }
 
+    /// The same with a text under a key in the metadata, which is saved with it.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::state::StateDict;
+    /// let state = StateDict::of(&LinearConfig::new(2, 1).init(&Device::default()));
+    /// assert_eq!(state.with_note("run", "7").note("run"), Some("7"));
+    /// ```
+    pub fn with_note(mut self, key: impl Into<String>, text: impl Into<String>) -> Self {
+        self.0.metadata.insert(key.into(), text.into());
+        self
+    }
+
+    /// The text under a key in the metadata.
+    pub fn note(&self, key: &str) -> Option<&str> {
+        self.0.metadata.get(key).map(String::as_str)
+    }
+
     /// The named tensors.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.0
@@ -164,7 +183,7 @@ impl StateDict {
     /// How a saved [`Parametrized`](crate::Parametrized) computes its values; see
     /// [`apply_description`](crate::Parametrized::apply_description).
     pub fn description(&self) -> Option<&str> {
-        self.0.metadata.get(EXTRA).map(String::as_str)
+        self.note(EXTRA)
     }
 
     /// `module` with its tensors replaced by these, in its own dtypes and on its own device.

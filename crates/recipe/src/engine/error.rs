@@ -114,7 +114,16 @@ pub enum PredictError {
         /// The run directory.
         directory: PathBuf,
     },
-    /// The model cannot be read, or is not of the run's recipe.
+    /// A file of weights that does not say what network they are of.
+    #[error(
+        "{} has no recipe in its metadata; expected what `train` or `Network::save` wrote",
+        path.display()
+    )]
+    NoRecipe {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The model cannot be read or written, or is not of its recipe.
     #[error("{}: {source}", path.display())]
     Model {
         /// The model's file.

@@ -18,6 +18,7 @@ mod network;
 mod predict;
 mod prepare;
 mod prune;
+mod saved;
 mod train;
 
 pub use error::{PredictError, TrainError};
@@ -25,3 +26,4 @@ pub use event::{Accuracy, EpochMetrics, Event, Observer, Summary, TableRow};
 pub use images::Images;
 pub use predict::{Prediction, Predictor};
 pub use prepare::{Prepared, RunOptions};
+pub use saved::Network;

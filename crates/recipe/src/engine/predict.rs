@@ -3,18 +3,15 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use espalier::nn::Sequential;
-use espalier::state::{StateDict, Strict};
 use serde::Serialize;
 
-use super::data::{self, CLASSES, SHAPE};
+use super::data::{self, SHAPE};
 use super::directory::{MODEL, RECIPE};
 use super::error::PredictError;
 use super::evaluate::{BATCH, best, log_probability, logits};
 use super::images::Images;
-use super::network;
-use crate::error::ReadError;
-use crate::spec::{DataSource, Recipe};
+use super::saved::{self, Network};
+use crate::spec::Recipe;
 
 /// What the network makes of one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,7 +51,7 @@ pub struct Prediction {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Predictor {
-    network: Sequential,
+    network: Network,
     device: Device,
 }
 
@@ -84,15 +81,21 @@ impl Predictor {
         if !model.is_file() {
             return Err(PredictError::NoModel { directory: run.to_owned() });
         }
-        let DataSource::Digits = recipe.data.source.value;
         let device = Device::default();
-        let network =
-            network::build(&recipe, &SHAPE, CLASSES, BATCH, &device).map_err(ReadError::Recipe)?;
-        let in_model = |error| PredictError::Model { path: model.clone(), source: Box::new(error) };
-        let network = StateDict::open(&model)
-            .and_then(|state| state.load_into(network, Strict::Yes))
-            .map_err(in_model)?;
+        let network = Network::of(recipe, &saved::read(&model)?, &model, &device)?;
         Ok(Self { network, device })
+    }
+
+    /// Predicts with a network that is at hand.
+    ///
+    /// ```
+    /// use espalier_recipe::{Network, Predictor};
+    /// fn from_one_file(path: &str) -> Result<Predictor, Box<dyn std::error::Error>> {
+    ///     Ok(Predictor::of(Network::load(path)?))
+    /// }
+    /// ```
+    pub fn of(network: Network) -> Self {
+        Self { network, device: Device::default() }
     }
 
     /// The shape of one image: channels, height, width.
@@ -116,7 +119,7 @@ impl Predictor {
         let mut predictions = Vec::with_capacity(images.len());
         for pixels in images.pixels.chunks(size * BATCH) {
             let batch = data::tensor(pixels.to_vec(), pixels.len() / size, &self.device);
-            for row in logits(&self.network, batch)? {
+            for row in logits(self.network.layers(), batch)? {
                 let label = best(&row);
                 predictions.push(Prediction {
                     index: predictions.len(),

@@ -7,7 +7,6 @@ use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::Device;
 use espalier::nn::Sequential;
-use espalier::state::StateDict;
 use espalier::{Error, Parametrized};
 
 use super::data::{Batch, Epoch, step_seed};
@@ -16,6 +15,7 @@ use super::error::TrainError;
 use super::evaluate::{Score, best, evaluate, rows, sparsity, table};
 use super::event::{Accuracy, EpochMetrics, Event, Observer, Summary};
 use super::prepare::Prepared;
+use super::saved::state_of;
 
 /// One step: the network after it, the batch's mean loss, and how many examples were right before.
 struct Step {
@@ -195,7 +195,7 @@ impl Prepared {
             seconds: start.elapsed().as_secs_f64(),
             seed: self.seed,
         };
-        let model = writing.finish(&StateDict::of(&network), &summary)?;
+        let model = writing.finish(&state_of(&self.text, &network), &summary)?;
         observer.event(Event::Log(&format!("save: {}", model.display())));
         Ok((summary, network))
     }
