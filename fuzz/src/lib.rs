@@ -12,7 +12,8 @@ pub fn read(data: &[u8], format: Format) {
         return;
     }
     let Ok(checkpoint) = Checkpoint::open_source(&source) else { return };
-    let total = checkpoint.iter().fold(0, |total: usize, tensor| total.saturating_add(tensor.byte_len()));
+    let total =
+        checkpoint.iter().fold(0, |total: usize, tensor| total.saturating_add(tensor.byte_len()));
     if total > SMALL {
         return;
     }

@@ -52,7 +52,7 @@ pub(crate) fn archive(members: &[Member]) -> (Vec<u8>, usize) {
 }
 
 pub(crate) fn zip(members: &[Member]) -> Vec<u8> {
-    build(members, false).0
+    archive(members).0
 }
 
 /// The same with lengths and places of 64 bits in the directory.

@@ -14,8 +14,9 @@ const MAX_PICKLE: u64 = 256 << 20;
 const MAX_STACK: usize = 1 << 20;
 pub(super) const MAX_MARKS: usize = 4096;
 
-/// What values may take beside the length of the file, in bytes.
-const ALLOWANCE: u64 = 63 << 20;
+/// What values, and a pickle that was compressed, may take beside the length of the file, in bytes. With the values
+/// that wait, and while their number grows, it is less than 64 MiB.
+const ALLOWANCE: u64 = 56 << 20;
 
 /// Read from the file at once.
 const CHUNK: u64 = 64 << 10;
@@ -92,6 +93,8 @@ impl Machine {
         if pickle.len() as u64 > MAX_PICKLE {
             return Err(self.fault(TorchFault::PickleOverLimit { limit: MAX_PICKLE }));
         }
+        // The limit is made for pickles that are no longer than the file.
+        self.spend((pickle.len() as u64).saturating_sub(self.source.len()))?;
         self.graph.pool = pickle;
         (self.at, self.next, self.end, self.shift) = (0, 0, 0, 0);
         Ok(())
