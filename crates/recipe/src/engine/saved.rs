@@ -87,7 +87,9 @@ impl Network {
     /// See [`Network`] for an example.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PredictError> {
         let path = path.as_ref();
-        state_of(self.recipe.source(), &self.layers).save(path).map_err(|error| in_model(path, error))
+        state_of(self.recipe.source(), &self.layers)
+            .save(path)
+            .map_err(|error| in_model(path, error))
     }
 
     /// The recipe.
