@@ -13,6 +13,8 @@ mod directories;
 mod files;
 #[path = "engine/misfits.rs"]
 mod misfits;
+#[path = "engine/saved.rs"]
+mod saved;
 
 /// Convolution, norms, weight norm, an orthogonal layer, two rounds of pruning, two groups.
 const SMALL: &str = r#"name = "small"
