@@ -108,3 +108,20 @@ pub(crate) fn each<S>(
         drain();
     });
 }
+
+/// Does `first` on every task, `between` on what those gave, and `second` on every task, the last
+/// ones first: the caches still hold those.
+pub(crate) fn twice<S: Send + Sync, R: Default + Send, M: Sync>(
+    n: usize,
+    tasks: impl Iterator<Item = S>,
+    first: impl Fn(&S) -> R + Sync + Send,
+    between: impl FnOnce(Vec<R>) -> M,
+    second: impl Fn(S, &M) + Sync + Send,
+) -> M {
+    let tasks: Vec<S> = tasks.collect();
+    let mut given: Vec<R> = tasks.iter().map(|_| R::default()).collect();
+    each(n, tasks.iter().zip(&mut given), |(task, given)| *given = first(task));
+    let middle = between(given);
+    each(n, tasks.into_iter().rev(), |task| second(task, &middle));
+    middle
+}

@@ -1,5 +1,7 @@
 //! Weight normalization: a length for each slice of a tensor, and its gradients.
 
+mod columns;
+
 use pulp::Arch;
 
 use crate::Real;
@@ -106,16 +108,23 @@ impl Slices {
         rows: impl Fn(S) + Sync + Send,
         run: impl Fn(usize, S) + Sync + Send,
     ) {
-        let n = self.len();
         if self.by_column() {
-            let width = self.width();
+            let (n, width) = (self.len(), self.width());
             each(n, Pieces::new(rows_in_piece(width) * width, n, slices), |piece| {
                 Arch::new().dispatch(
                     #[inline(always)]
                     || rows(piece),
                 );
             });
-        } else if self.inner > PIECE {
+        } else {
+            self.runs(slices, run);
+        }
+    }
+
+    /// Does `run` on runs that belong to one index of `kept`.
+    fn runs<S: Cut>(&self, slices: S, run: impl Fn(usize, S) + Sync + Send) {
+        let n = self.len();
+        if self.inner > PIECE {
             for (index, slices) in Pieces::new(self.inner, n, slices).enumerate() {
                 pieces(self.inner, slices, |piece| {
                     Arch::new().dispatch(
@@ -193,19 +202,14 @@ pub fn weight_norm<T: Real>(slices: &Slices, g: &[T], v: &[T]) -> (Vec<T>, Vec<T
         });
         return (w, norms);
     }
+    if slices.by_column() {
+        return columns::value(slices, g, v);
+    }
     let norms: Vec<T> = slices.dots(v, v).into_iter().map(|sum| T::of(sum.sqrt())).collect();
     let factors: Vec<T> = g.iter().zip(&norms).map(|(g, norm)| *g / *norm).collect();
-    let spread = slices.spread(&factors);
     let w = fresh(v.len(), |w| {
-        slices.apply(
+        slices.runs(
             (w, v),
-            #[inline(always)]
-            |(w, v)| {
-                let mut w = w.writer();
-                for v in v.chunks(slices.width()) {
-                    w.extend(v.iter().zip(&spread).map(|(v, factor)| *v * *factor));
-                }
-            },
             #[inline(always)]
             |index, (w, v)| w.writer().extend(v.iter().map(|v| *v * factors[index])),
         );
@@ -264,23 +268,14 @@ pub fn weight_norm_backward<T: Real>(
         });
         return grad_g;
     }
+    if slices.by_column() {
+        return columns::gradients(slices, g, v, norms, grad);
+    }
     let dots = slices.dots(grad, v);
     let all = dots.iter().zip(g.iter().zip(norms));
     let all: Vec<_> = all.map(|(dot, (g, norm))| Factors::new(*dot, *g, *norm)).collect();
-    let whole = slices.spread(&all.iter().map(|factors| factors.whole).collect::<Vec<_>>());
-    let along = slices.spread(&all.iter().map(|factors| factors.along).collect::<Vec<_>>());
-    slices.apply(
+    slices.runs(
         (grad, v),
-        #[inline(always)]
-        |(grad, v)| {
-            let width = slices.width();
-            for (grad, v) in grad.chunks_mut(width).zip(v.chunks(width)) {
-                let factors = whole.iter().zip(&along);
-                for ((grad, v), (whole, along)) in grad.iter_mut().zip(v).zip(factors) {
-                    *grad = *whole * (*grad - *along * *v);
-                }
-            }
-        },
         #[inline(always)]
         |index, (grad, v)| turn(grad, v, &all[index]),
     );
