@@ -28,6 +28,7 @@ const RECIPE: &str = "espalier.recipe";
 /// # struct Quiet;
 /// # impl Observer for Quiet { fn event(&mut self, _: Event<'_>) {} }
 /// # let text = "name = 'a'\ndata = { source = 'digits' }\n\
+/// #     optimizer = { type = 'adamw', lr = 1e-3 }\n\
 /// #     layer = [{ type = 'flatten' }, { type = 'linear', features = 10 }]\n\
 /// #     train = { epochs = 1, batch_size = 64 }";
 /// # let directory = tempfile::tempdir()?;

@@ -4,6 +4,7 @@ use espalier_checkpoint::{Checkpoint, NamedTensor, write_safetensors};
 use espalier_recipe::{Network, PredictError};
 
 const RECIPE: &str = "name = 'a'\ndata = { source = 'digits' }\n\
+    optimizer = { type = 'adamw', lr = 1e-3 }\n\
     layer = [{ type = 'flatten' }, { type = 'linear', features = 10 }]\n\
     train = { epochs = 1, batch_size = 64 }";
 
