@@ -103,8 +103,8 @@ impl Network {
     /// The layers.
     ///
     /// ```
-    /// fn sizes(network: &espalier_recipe::Network, images: &[usize]) -> Option<Vec<usize>> {
-    ///     network.layers().output_dims(images).ok()
+    /// fn layers(network: &espalier_recipe::Network) -> usize {
+    ///     network.layers().len()
     /// }
     /// ```
     pub fn layers(&self) -> &Sequential {
