@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::error::{Action, Error};
+use crate::error::Error;
 use crate::source::Source;
 
 /// The bytes read at once. Headers are short, and what follows them is mostly passed over.
@@ -101,12 +101,7 @@ impl<'a, F: CutFault> Cursor<'a, F> {
             let start = (range.start - self.window_start) as usize;
             return Ok(self.window[start..start + length as usize].to_vec());
         }
-        let mut bytes = crate::source::zeroed(length as usize)
-            .map_err(|e| Error::io(self.source.path(), Action::Read, e))?;
-        self.source
-            .fill(range.start, &mut bytes)
-            .map_err(|e| Error::io(self.source.path(), Action::Read, e))?;
-        Ok(bytes)
+        Ok(self.source.read(range)?)
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, Stop<F>> {

@@ -54,13 +54,7 @@ fn dense(
     attributes: &mut Vec<Attribute>,
 ) -> Result<(), Failure> {
     let file = texts.file;
-    cursor.version(&[0])?;
-    let flags = cursor.u8()?;
-    cursor.skip(if flags & 1 != 0 { 2 } else { 0 })?;
-    let (heap, tree) = (cursor.offset()?, cursor.offset()?);
-    let Some(heap) = heap else { return Ok(()) };
-    let tree = tree.ok_or_else(|| cursor.damaged("the address of its tree"))?;
-    let heap = Heap::open(file, heap)?;
+    let Some((heap, tree)) = Heap::with_names(file, cursor, 2)? else { return Ok(()) };
     btree2::records(file, tree, 8, &mut |record| {
         let id = record.bytes(8)?;
         if record.u8()? & 2 != 0 {

@@ -33,11 +33,22 @@ fn entries(
     Ok(())
 }
 
-/// The bytes of an entry must hold an address, and with filters a length and a mask.
-fn check_entry(cursor: &Cursor<'_>, entry: u64, filtered: bool) -> Result<(), Hdf5Fault> {
+/// What the header of an array begins with: gives the bytes of an entry, which must hold an address, and
+/// with filters a length and a mask.
+fn entry_width(
+    cursor: &mut Cursor<'_>,
+    signature: &[u8; 4],
+    filtered: bool,
+) -> Result<u64, Hdf5Fault> {
+    cursor.signature(signature)?;
+    cursor.version(&[0])?;
+    if cursor.u8()? != u8::from(filtered) {
+        return Err(cursor.damaged("the kind of its dataset"));
+    }
+    let entry = u64::from(cursor.u8()?);
     let offset = cursor.widths().offset as u64;
     let fits = if filtered { (offset + 5..=offset + 12).contains(&entry) } else { entry == offset };
-    if fits { Ok(()) } else { Err(cursor.damaged("entries of an address")) }
+    if fits { Ok(entry) } else { Err(cursor.damaged("entries of an address")) }
 }
 
 /// Visits the entries of a fixed array.
@@ -52,13 +63,7 @@ pub(super) fn fixed(
     let length = 8 + widths.length + widths.offset + 4;
     let bytes = file.read_checked(HEADER, address, length as u64)?;
     let mut cursor = file.cursor(&bytes, HEADER, address);
-    cursor.signature(b"FAHD")?;
-    cursor.version(&[0])?;
-    if cursor.u8()? != u8::from(filtered) {
-        return Err(cursor.damaged("the kind of its dataset").into());
-    }
-    let entry = u64::from(cursor.u8()?);
-    check_entry(&cursor, entry, filtered)?;
+    let entry = entry_width(&mut cursor, b"FAHD", filtered)?;
     let bits = u32::from(cursor.u8()?);
     let count = cursor.length()?;
     let Some(block) = cursor.offset()? else { return Ok(()) };
@@ -158,13 +163,7 @@ pub(super) fn extensible(
     let length = 12 + 6 * widths.length + widths.offset + 4;
     let bytes = file.read_checked(HEADER, address, length as u64)?;
     let mut cursor = file.cursor(&bytes, HEADER, address);
-    cursor.signature(b"EAHD")?;
-    cursor.version(&[0])?;
-    if cursor.u8()? != u8::from(filtered) {
-        return Err(cursor.damaged("the kind of its dataset").into());
-    }
-    let entry = u64::from(cursor.u8()?);
-    check_entry(&cursor, entry, filtered)?;
+    let entry = entry_width(&mut cursor, b"EAHD", filtered)?;
     let bits = u32::from(cursor.u8()?);
     let first = u64::from(cursor.u8()?);
     let smallest = u64::from(cursor.u8()?);

@@ -1,5 +1,6 @@
 //! Where the chunks of a dataset are.
 
+use super::btree1::{Kind, Node};
 use super::btree2;
 use super::chunk_array;
 use super::cursor::Cursor;
@@ -205,21 +206,8 @@ fn tree(list: &mut List<'_>, root: u64) -> Result<(), Failure> {
     let key = 8 + 8 * (rank as u64 + 1);
     let mut rest = vec![(root, None)];
     while let Some((address, level)) = rest.pop() {
-        let prefix = file.read("B-tree", address, 8 + 2 * file.widths().offset as u64)?;
-        let mut cursor = file.cursor(&prefix, "B-tree", address);
-        cursor.signature(b"TREE")?;
-        if cursor.u8()? != 1 {
-            return Err(cursor.damaged("the kind of a dataset's").into());
-        }
-        let found = u16::from(cursor.u8()?);
-        // Each level is one below the last, so that no node leads back to itself.
-        if level.is_some_and(|level| found + 1 != level) {
-            return Err(cursor.damaged("levels that count down").into());
-        }
-        let count = cursor.u16()?;
-        let pair = key + file.widths().offset as u64;
-        let start = address + prefix.len() as u64;
-        let bytes = file.read("B-tree", start, pair * u64::from(count))?;
+        let Node { level: found, count, bytes } =
+            Node::read(file, address, Kind::Chunks, level, key)?;
         let mut cursor = file.cursor(&bytes, "B-tree", address);
         let mut children = Vec::with_capacity(count.into());
         for _ in 0..count {

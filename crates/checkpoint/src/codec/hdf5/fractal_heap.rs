@@ -30,6 +30,23 @@ pub(super) struct Heap {
 }
 
 impl Heap {
+    /// The heap that a message tells of, with the address of the tree of its names; none if there is none.
+    ///
+    /// Where the order of creation is kept, its largest number of `order_width` bytes is passed over.
+    pub(super) fn with_names(
+        file: &File,
+        message: &mut Cursor<'_>,
+        order_width: usize,
+    ) -> Result<Option<(Self, u64)>, Failure> {
+        message.version(&[0])?;
+        let flags = message.u8()?;
+        message.skip(if flags & 1 != 0 { order_width } else { 0 })?;
+        let (heap, tree) = (message.offset()?, message.offset()?);
+        let Some(heap) = heap else { return Ok(None) };
+        let tree = tree.ok_or_else(|| message.damaged("the address of its tree"))?;
+        Ok(Some((Self::open(file, heap)?, tree)))
+    }
+
     /// Reads the header of a heap.
     pub(super) fn open(file: &File, address: u64) -> Result<Self, Failure> {
         let widths = file.widths();

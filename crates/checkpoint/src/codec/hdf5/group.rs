@@ -1,5 +1,6 @@
 //! Groups: the links that they consist of.
 
+use super::btree1::{Kind, Node};
 use super::btree2;
 use super::cursor::Cursor;
 use super::failure::Failure;
@@ -125,13 +126,7 @@ fn link(cursor: &mut Cursor<'_>) -> Result<Link, Hdf5Fault> {
 
 /// Links that are in a heap, by the tree of the hashes of their names.
 fn dense(file: &File, cursor: &mut Cursor<'_>, links: &mut Vec<Link>) -> Result<(), Failure> {
-    cursor.version(&[0])?;
-    let flags = cursor.u8()?;
-    cursor.skip(if flags & 1 != 0 { 8 } else { 0 })?;
-    let (heap, tree) = (cursor.offset()?, cursor.offset()?);
-    let Some(heap) = heap else { return Ok(()) };
-    let tree = tree.ok_or_else(|| cursor.damaged("the address of its tree"))?;
-    let heap = Heap::open(file, heap)?;
+    let Some((heap, tree)) = Heap::with_names(file, cursor, 8)? else { return Ok(()) };
     btree2::records(file, tree, 5, &mut |record| {
         // The hash, and where the link is in the heap.
         record.skip(4)?;
@@ -201,28 +196,15 @@ fn tree_nodes(
     root: u64,
     visit: &mut dyn FnMut(u64) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let widths = file.widths();
     let mut rest = vec![(root, None)];
     while let Some((address, level)) = rest.pop() {
         if level == Some(0) {
             visit(address)?;
             continue;
         }
-        let prefix = file.read("B-tree", address, 8 + 2 * widths.offset as u64)?;
-        let mut cursor = file.cursor(&prefix, "B-tree", address);
-        cursor.signature(b"TREE")?;
-        if cursor.u8()? != 0 {
-            return Err(cursor.damaged("the kind of a group's").into());
-        }
-        let found = u16::from(cursor.u8()?);
-        // Each level is one below the last, so that no node leads back to itself.
-        if level.is_some_and(|level| found + 1 != level) {
-            return Err(cursor.damaged("levels that count down").into());
-        }
-        let count = cursor.u16()?;
-        let pair = (widths.length + widths.offset) as u64;
-        let start = address + prefix.len() as u64;
-        let bytes = file.read("B-tree", start, pair * u64::from(count))?;
+        let key = file.widths().length as u64;
+        let Node { level: found, count, bytes } =
+            Node::read(file, address, Kind::Group, level, key)?;
         let mut cursor = file.cursor(&bytes, "B-tree", address);
         let mut children = Vec::with_capacity(count.into());
         for _ in 0..count {

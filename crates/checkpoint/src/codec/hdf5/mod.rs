@@ -5,6 +5,7 @@
 //! and chunked datasets with any index, the filters deflate, shuffle and fletcher32.
 
 mod attribute;
+mod btree1;
 mod btree2;
 mod chunk_array;
 mod chunk_index;

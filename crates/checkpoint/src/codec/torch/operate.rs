@@ -1,5 +1,7 @@
 //! The operations of the pickle machine.
 
+use std::str::FromStr;
+
 use super::fault::TorchFault;
 use super::globals::{self, Known};
 use super::machine::{ABSENT, ALLOCATION, FAR, FAR_MEMO, ITEM, MAX_MARKS, MEMO, Machine, NODE};
@@ -145,10 +147,7 @@ impl Machine {
                 self.push_id(built)
             }
             b'P' => {
-                let line = self.line()?;
-                let text = std::str::from_utf8(self.graph.bytes(&line)).ok();
-                let number = text.and_then(|text| text.parse().ok());
-                let id = number.ok_or_else(|| self.malformed("a reference"))?;
+                let id = self.line_number("a reference")?;
                 let id = self.add(Node::Int(id))?;
                 let found = self.refer(id)?;
                 self.push_id(found)
@@ -200,13 +199,16 @@ impl Machine {
         Ok(())
     }
 
+    /// A decimal number that a line holds.
+    fn line_number<T: FromStr>(&mut self, expected: &'static str) -> Result<T, Error> {
+        let line = self.line()?;
+        let text = std::str::from_utf8(self.graph.bytes(&line)).ok();
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| self.malformed(expected))
+    }
+
     fn put(&mut self, opcode: u8) -> Result<(), Error> {
         let index = match opcode {
-            b'p' => {
-                let line = self.line()?;
-                let text = std::str::from_utf8(self.graph.bytes(&line)).ok();
-                text.and_then(|text| text.parse().ok()).ok_or_else(|| self.malformed("a number"))?
-            }
+            b'p' => self.line_number("a number")?,
             b'q' => u32::from(self.array::<1>()?[0]),
             b'r' => u32::from_le_bytes(self.array()?),
             _ => self.memos,
@@ -229,11 +231,7 @@ impl Machine {
 
     fn get(&mut self, opcode: u8) -> Result<(), Error> {
         let index = match opcode {
-            b'g' => {
-                let line = self.line()?;
-                let text = std::str::from_utf8(self.graph.bytes(&line)).ok();
-                text.and_then(|text| text.parse().ok()).ok_or_else(|| self.malformed("a number"))?
-            }
+            b'g' => self.line_number("a number")?,
             b'h' => u32::from(self.array::<1>()?[0]),
             _ => u32::from_le_bytes(self.array()?),
         };
