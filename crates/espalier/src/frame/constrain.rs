@@ -52,8 +52,9 @@ impl<M: Module> Parametrized<M> {
         result
     }
 
-    /// Puts a slot of the same shape in the place of one: the template stays as it is.
-    pub(super) fn put_slot(&mut self, path: &str, slot: Computed) {
+    /// Puts a slot in the place of one, or of a parameter; the template stays as it is.
+    pub(super) fn put_slot(&mut self, path: &str, mut slot: Computed) {
+        slot.close();
         match self.original_mut(path) {
             Some(original) => *original = Original::Nested(Box::new(slot)),
             None => {
@@ -65,7 +66,7 @@ impl<M: Module> Parametrized<M> {
 
 /// The slot with its value projected; none where it is in the set already.
 fn projected(slot: &Computed, planned: &Planned) -> Result<Option<Computed>, Error> {
-    let slot = slot.clone().opened();
+    let mut slot = slot.clone().opened();
     let dense = slot.dense().detach();
     let value = match &slot.mask {
         Some(mask) => apply_mask(mask, dense.clone()),
@@ -82,8 +83,6 @@ fn projected(slot: &Computed, planned: &Planned) -> Result<Option<Computed>, Err
         Some(mask) => with_pruned(mask, after, dense),
         None => after,
     };
-    let mut slot = slot;
     slot.assign(after).map_err(chain_error(&planned.info.path))?;
-    slot.close();
     Ok(Some(slot))
 }

@@ -311,28 +311,28 @@ impl<M: Module> Parametrized<M> {
     pub(super) fn hold_as(&mut self, described: &str) -> Result<Vec<(String, MaskMode)>, Error> {
         let extra: Extra = serde_json::from_str(described).map_err(invalid)?;
         let mut before = Vec::new();
+        let mut slots = Vec::new();
         for saved in extra.slots.iter().filter(|saved| saved.mask) {
             let Some(slot) = self.computed(&saved.path) else { continue };
             before.push((saved.path.clone(), slot.mode));
-            let slot = Computed { mode: saved.mode(), ..slot.clone().opened() };
-            self.insert(vec![(saved.path.clone(), slot)]);
-            if let Some(pruned) = saved.stored
-                && let Some(mut slot) = self.computed(&saved.path).cloned()
-            {
-                slot.hold(pruned);
-                self.put_slot(&saved.path, slot);
-            }
+            let mut slot = slot.held(saved.mode());
+            slot.close();
+            slot.hold(saved.stored.unwrap_or_default());
+            slots.push((saved.path.clone(), slot));
         }
+        self.insert(slots);
         Ok(before)
     }
 
     /// Holds masks as [`hold_as`](Self::hold_as) told that they were.
     pub(super) fn hold_again(&mut self, before: Vec<(String, MaskMode)>) {
-        let slots = before.into_iter().filter_map(|(path, mode)| {
-            let slot = self.computed(&path)?.clone().opened();
-            Some((path, Computed { mode, ..slot }))
-        });
-        let slots = slots.collect();
+        let slots = before
+            .into_iter()
+            .filter_map(|(path, mode)| {
+                let slot = self.computed(&path)?.held(mode);
+                Some((path, slot))
+            })
+            .collect();
         self.insert(slots);
     }
 

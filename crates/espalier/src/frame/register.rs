@@ -111,14 +111,8 @@ impl<M: Module> Parametrized<M> {
 
     /// Puts slots in place and the matching placeholders (or values) into the template.
     pub(super) fn insert(&mut self, slots: Vec<(String, Computed)>) {
-        for (path, mut slot) in slots {
-            slot.close();
-            match self.original_mut(&path) {
-                Some(original) => *original = Original::Nested(Box::new(slot)),
-                None => {
-                    self.slots.insert(path, Slot::Computed(slot));
-                }
-            }
+        for (path, slot) in slots {
+            self.put_slot(&path, slot);
         }
         self.refresh_in_place();
     }

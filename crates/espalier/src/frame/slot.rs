@@ -345,20 +345,18 @@ pub(super) fn take(module: &mut AnyModule, change: impl FnOnce(AnyModule) -> Any
 
 /// `dense` with exact zeros where `mask` (an erased `Mask<D>`) prunes.
 pub(super) fn apply_mask(mask: &AnyModule, dense: AnyTensor) -> AnyTensor {
-    with_rank!(dense.rank(), D => match (mask.get::<Mask<D>>(), dense.into_rank::<D>()) {
-        (Some(mask), Ok(dense)) => mask.apply(dense).into(),
-        _ => unreachable!("a mask has the rank of its tensor"),
-    }, else unreachable!("tensors have up to eight dimensions"))
+    masked(mask, dense, false)
 }
 
 /// `dense`, which has the zeros of `mask` (an erased `Mask<D>`), for a forward pass through which no
 /// gradient reaches them.
 fn guard(mask: &AnyModule, dense: AnyTensor) -> AnyTensor {
-    if !dense.is_autodiff() {
-        return dense;
-    }
+    if dense.is_autodiff() { masked(mask, dense, true) } else { dense }
+}
+
+fn masked(mask: &AnyModule, dense: AnyTensor, has_zeros: bool) -> AnyTensor {
     with_rank!(dense.rank(), D => match (mask.get::<Mask<D>>(), dense.into_rank::<D>()) {
-        (Some(mask), Ok(dense)) => mask.guard(dense).into(),
+        (Some(mask), Ok(dense)) => mask.operate(dense, has_zeros).into(),
         _ => unreachable!("a mask has the rank of its tensor"),
     }, else unreachable!("tensors have up to eight dimensions"))
 }

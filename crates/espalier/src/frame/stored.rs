@@ -60,9 +60,10 @@ impl<M: Module> Parametrized<M> {
         self.settle();
         let mut slots = Vec::new();
         for path in self.parameters_of(selector)? {
-            let slot = self.computed(&path).filter(|slot| slot.mask.is_some()).cloned();
+            let slot = self.computed(&path).filter(|slot| slot.mask.is_some());
             let Some(slot) = slot else { return Err(Error::NotPruned { path }) };
-            slots.push((path, Computed { mode, ..slot.opened() }));
+            let slot = slot.held(mode);
+            slots.push((path, slot));
         }
         let paths = slots.iter().map(|(path, _)| path.clone()).collect();
         self.insert(slots);
@@ -102,6 +103,17 @@ impl Away {
     pub(super) fn len(&self) -> usize {
         access::read(&self.values).value.dims().iter().product()
     }
+
+    /// Whether there is one for each position that the mask prunes. A record can bring a mask and values
+    /// that do not belong together.
+    fn fits(&self) -> bool {
+        self.len() == pruned(&self.kept)
+    }
+}
+
+/// The number of positions that are not kept.
+fn pruned(kept: &Bits) -> usize {
+    kept.len() - kept.count()
 }
 
 impl Computed {
@@ -111,8 +123,13 @@ impl Computed {
         self
     }
 
+    /// The same slot with its mask to be held so, opened.
+    pub(super) fn held(&self, mode: MaskMode) -> Self {
+        Self { mode, ..self.clone().opened() }
+    }
+
     fn open(&mut self) {
-        if let Some(away) = self.away.take()
+        if let Some(away) = self.away.take().filter(Away::fits)
             && let Some(leaf) = self.only_leaf_mut()
         {
             let values = access::read(&away.values).value;
@@ -172,26 +189,30 @@ impl Computed {
     pub(super) fn tidy(&mut self) {
         self.nested_mut().for_each(Self::tidy);
         let Some(kept) = self.away.is_some().then(|| self.bits()).flatten() else { return };
-        let Some(mut away) = self.away.take() else { return };
-        let pruned = kept.len() - kept.count();
-        if !Arc::ptr_eq(&kept, &away.kept) {
-            away.is_clean = false;
-            if away.len() == pruned {
-                away.kept = Arc::clone(&kept);
-            } else {
-                // The mask alone was replaced: what the old one took is put back, and taken by the new.
-                self.away = Some(away);
-                self.open();
-                return self.close();
+        let Some(away) = self.away.take() else { return };
+        if Arc::ptr_eq(&kept, &away.kept) {
+            if !away.is_clean {
+                self.clear(&kept);
             }
+            self.away = Some(Away { is_clean: true, ..away });
+            return;
         }
-        if !away.is_clean {
-            if let Some(leaf) = self.only_leaf_mut() {
-                take(leaf, |leaf| leaf.map(&mut Clear { kept: &kept }));
-            }
-            away.is_clean = true;
+        let replaced_alone = away.fits() && away.len() != pruned(&kept);
+        if replaced_alone {
+            // What the old mask took is put back, and taken by the new.
+            self.away = Some(away);
+            self.open();
+            return self.close();
         }
-        self.away = Some(away);
+        self.clear(&kept);
+        self.away = Some(Away { kept, is_clean: true, ..away });
+    }
+
+    /// Sets what is not kept in the original to zero.
+    fn clear(&mut self, kept: &Bits) {
+        if let Some(leaf) = self.only_leaf_mut() {
+            take(leaf, |leaf| leaf.map(&mut Clear { kept }));
+        }
     }
 
     /// Makes room for so many values that are about to be loaded together with their mask.

@@ -65,12 +65,8 @@ impl<const D: usize> Mask<D> {
         self.operate(value, false)
     }
 
-    /// A value that has the zeros already, itself; no gradient flows to those places.
-    pub(crate) fn guard(&self, value: Tensor<D>) -> Tensor<D> {
-        self.operate(value, true)
-    }
-
-    fn operate(&self, value: Tensor<D>, has_zeros: bool) -> Tensor<D> {
+    /// As [`apply`](Self::apply); a value that has the zeros already is passed on.
+    pub(crate) fn operate(&self, value: Tensor<D>, has_zeros: bool) -> Tensor<D> {
         unary(&value, Masked { kept: Arc::clone(&self.kept), has_zeros })
             .unwrap_or_else(|| value.clone().mask_fill(self.pruned_on(&value.device()), 0.0))
     }

@@ -203,6 +203,43 @@ fn burnpack_records_come_back_in_either_mode() {
 }
 
 #[test]
+fn a_record_whose_mask_and_values_do_not_belong_together_does_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("net.bpk");
+    let mut source = net();
+    source.prune("*.weight", L1Unstructured::new(0.5)).unwrap();
+    stored(&source).save_file(&file).unwrap();
+    let read = || burn_pack::Reader::from_file(&file).unwrap();
+    let metadata = read().metadata().clone();
+    let (mut tensors, mut turned) = (Vec::new(), 0);
+    for tensor in read().into_tensors().unwrap() {
+        let (name, dtype, shape, id, bytes) = tensor.into_parts().unwrap();
+        let mut bytes = bytes.to_vec();
+        if name == "0.weight_mask" {
+            // Nothing is pruned; the thirty values are still there.
+            bytes
+                .iter_mut()
+                .for_each(|kept| turned += usize::from(std::mem::replace(kept, 1) == 0));
+        }
+        let bytes = burn::tensor::Bytes::from_bytes_vec(bytes);
+        tensors.push(burn_pack::Tensor::new(name, dtype, shape, id, bytes));
+    }
+    assert_eq!(turned, 30);
+    let mut writer = burn_pack::Writer::new(tensors);
+    for (key, text) in &metadata {
+        writer = writer.with_metadata(key, text);
+    }
+    std::fs::write(&file, &writer.into_bytes().unwrap()[..]).unwrap();
+
+    let mut loaded = net().load_file(&file);
+    assert_holds(&loaded, "0.weight", 0);
+    assert_holds(&loaded, "2.weight", 30);
+    let before = weights(&loaded);
+    loaded.restore("0.weight").unwrap();
+    assert_eq!(weights(&loaded), before);
+}
+
+#[test]
 fn a_parametrization_on_it_is_exact_until_it_is_gone() {
     let mut net = net();
     net.prune("0.weight", L1Unstructured::new(0.5)).unwrap();
