@@ -16,6 +16,7 @@ mod spectral;
 mod sums;
 #[cfg(test)]
 mod test;
+mod tiles;
 mod triangle;
 mod weight_norm;
 

@@ -6,11 +6,7 @@ use pulp::Arch;
 
 use crate::Real;
 use crate::pieces::{PIECE, each};
-
-/// Side of a tile.
-const TILE: usize = 64;
-
-type Tile<T> = [[T; TILE]; TILE];
+use crate::tiles::{TILE, Tile, turned};
 
 /// Symmetric matrices: the triangle that counts, diagonal included, and its mirror image.
 ///
@@ -174,17 +170,6 @@ impl<T: Real> Strip<'_, T> {
             }
         }
     }
-}
-
-#[inline(always)]
-fn turned<T: Real>(tile: &Tile<T>) -> Tile<T> {
-    let mut out = [[T::ZERO; TILE]; TILE];
-    for (i, row) in out.iter_mut().enumerate() {
-        for (j, to) in row.iter_mut().enumerate() {
-            *to = tile[j][i];
-        }
-    }
-    out
 }
 
 /// A copy of a row, some hundred bytes at a time: long copies by the system stumble where both sides

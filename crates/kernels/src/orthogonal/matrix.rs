@@ -8,6 +8,7 @@ use pulp::Arch;
 
 use crate::Real;
 use crate::pieces::{Cut, each, pieces};
+use crate::tiles::{Rows, transpose};
 
 /// Multiplications below which threads cost more than they give.
 pub(super) const PARALLEL: usize = 1 << 22;
@@ -50,11 +51,7 @@ impl<T: Real> Matrix<T> {
         let mut out = Self::zeros(rows, columns);
         if transposed {
             let stride = out.stride;
-            rows_in_tiles(&mut out.values, stride, columns, |i, along, row| {
-                for j in along {
-                    row[j] = values[j * rows + i];
-                }
-            });
+            transpose(&mut out.values, stride, columns, Rows { values, stride: rows });
         } else {
             for (i, row) in values.chunks_exact(columns).enumerate() {
                 out.row_mut(i).copy_from_slice(row);
@@ -66,11 +63,7 @@ impl<T: Real> Matrix<T> {
     /// Writes the first `columns` columns row-major, or their transpose.
     pub(super) fn write(&self, columns: usize, transposed: bool, values: &mut [T]) {
         if transposed {
-            rows_in_tiles(values, self.rows, self.rows, |j, along, row| {
-                for i in along {
-                    row[i] = self.at(i, j);
-                }
-            });
+            transpose(values, self.rows, self.rows, self.as_rows());
         } else {
             for (i, row) in values.chunks_exact_mut(columns).enumerate() {
                 row.copy_from_slice(&self.row(i)[..columns]);
@@ -94,6 +87,11 @@ impl<T: Real> Matrix<T> {
     /// All rows, `stride` elements each.
     pub(super) fn values_mut(&mut self) -> &mut [T] {
         &mut self.values
+    }
+
+    /// Its rows as they are stored.
+    pub(super) fn as_rows(&self) -> Rows<'_, T> {
+        Rows { values: &self.values, stride: self.stride }
     }
 
     /// An element.

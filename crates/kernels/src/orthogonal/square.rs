@@ -12,6 +12,7 @@ use super::divide::{divide_left, divide_right, factor};
 use super::inverse::invert;
 use super::matrix::{Matrix, product, rows_in_tiles};
 use crate::Real;
+use crate::tiles::{Rows, with_transpose};
 
 /// What the gradient needs.
 #[derive(Debug, Clone)]
@@ -54,28 +55,40 @@ pub(super) fn forward<T: Real>(
         }
     };
     let (Steps::Alone(half) | Steps::Based(_, half)) = &steps;
-    rows_in_tiles(out, n, n, |i, along, out| {
-        let half = half.row(i);
-        match base {
-            Some(base) if transposed => {
-                along.for_each(|j| out[j] = half[j] + half[j] - base[j * n + i]);
-            }
-            Some(base) => along.for_each(|j| out[j] = half[j] + half[j] - base[i * n + j]),
-            None => {
-                along.clone().for_each(|j| out[j] = half[j] + half[j]);
-                if along.contains(&i) {
-                    out[i] -= T::of(1.0);
-                }
-            }
+    let twice = |out: &mut [T], half: &[T], base: &[T]| {
+        for (out, (half, base)) in out.iter_mut().zip(half.iter().zip(base)) {
+            *out = *half + *half - *base;
         }
-    });
+    };
+    match base {
+        Some(base) if transposed => with_transpose(
+            out,
+            n,
+            n,
+            Rows { values: base, stride: n },
+            #[inline(always)]
+            |i, along, out, base| twice(out, &half.row(i)[along], base),
+        ),
+        Some(base) => rows_in_tiles(out, n, n, |i, along, out| {
+            twice(&mut out[along.clone()], &half.row(i)[along.clone()], &base[i * n..][along]);
+        }),
+        None => rows_in_tiles(out, n, n, |i, along, out| {
+            let half = half.row(i);
+            along.clone().for_each(|j| out[j] = half[j] + half[j]);
+            if along.contains(&i) {
+                out[i] -= T::of(1.0);
+            }
+        }),
+    }
     Square { transposed, steps }
 }
 
-/// Of the columns `along` of row `i` those that count, and their mirror image: below and above the
-/// diagonal, or the other way round in a transpose.
-fn sides(transposed: bool, i: usize, along: Range<usize>) -> (Range<usize>, Range<usize>) {
-    let (below, above) = (along.start..along.end.min(i), along.start.max(i + 1)..along.end);
+/// Of the columns `along` of row `i`, from their first on, those that count and their mirror image:
+/// below and above the diagonal, or the other way round in a transpose.
+fn sides(transposed: bool, i: usize, along: &Range<usize>) -> (Range<usize>, Range<usize>) {
+    let n = along.len();
+    let below = 0..i.saturating_sub(along.start).min(n);
+    let above = (i + 1).saturating_sub(along.start).min(n)..n;
     if transposed { (above, below) } else { (below, above) }
 }
 
@@ -83,14 +96,24 @@ fn sides(transposed: bool, i: usize, along: Range<usize>) -> (Range<usize>, Rang
 fn shifted<T: Real>(n: usize, transposed: bool, x: &[T]) -> Matrix<T> {
     let mut m = Matrix::zeros(n, n);
     let (stride, half) = (m.stride(), T::of(0.5));
-    rows_in_tiles(m.values_mut(), stride, n, |i, along, row| {
-        if along.contains(&i) {
-            row[i] = T::of(1.0);
-        }
-        let (here, there) = sides(transposed, i, along);
-        here.for_each(|j| row[j] = -half * x[i * n + j]);
-        there.for_each(|j| row[j] = half * x[j * n + i]);
-    });
+    with_transpose(
+        m.values_mut(),
+        stride,
+        n,
+        Rows { values: x, stride: n },
+        #[inline(always)]
+        |i, along, to, image| {
+            let (here, there) = sides(transposed, i, &along);
+            let own = &x[i * n..][along];
+            for (to, own) in to[here.clone()].iter_mut().zip(&own[here]) {
+                *to = -half * *own;
+            }
+            for (to, image) in to[there.clone()].iter_mut().zip(&image[there]) {
+                *to = half * *image;
+            }
+        },
+    );
+    m.add_to_diagonal(T::of(1.0));
     m
 }
 
@@ -130,8 +153,19 @@ pub(super) fn backward<T: Real>(
             inner
         }
     };
-    rows_in_tiles(out, n, n, |i, along, out| {
-        let row = whole.row(i);
-        sides(*transposed, i, along).0.for_each(|j| out[j] = row[j] - whole.at(j, i));
-    });
+    with_transpose(
+        out,
+        n,
+        n,
+        whole.as_rows(),
+        #[inline(always)]
+        |i, along, to, image| {
+            let here = sides(*transposed, i, &along).0;
+            let own = &whole.row(i)[along][here.clone()];
+            for (to, (own, image)) in to[here.clone()].iter_mut().zip(own.iter().zip(&image[here]))
+            {
+                *to = *own - *image;
+            }
+        },
+    );
 }
