@@ -53,14 +53,14 @@ fn part(
     let case = |(form, _): &(&str, &str)| format!("checkpoint/{form}/{mebibytes}");
     let cases: Vec<String> =
         if contest.has("PyTorch") { peers.iter().map(case).collect() } else { Vec::new() };
-    let seconds = contest.compete(&mut [&mut |n| timed(n, &mut *ours)], &cases);
-    println!("{what}: ours {:.2} GiB/s", mebibytes as f64 / 1024.0 / seconds[0]);
-    for ((_, peer), theirs) in peers.iter().zip(&seconds[1..]) {
+    let times = contest.compete(&mut [&mut |n| timed(n, &mut *ours)], &cases);
+    println!("{what}: ours {:.2} GiB/s", mebibytes as f64 / 1024.0 / times[0].median());
+    for ((_, peer), theirs) in peers.iter().zip(&times[1..]) {
         table.0.push(Row {
             case: format!("{what}, {mebibytes} MiB"),
             peer: (*peer).to_owned(),
-            ours: seconds[0],
-            theirs: *theirs,
+            ours: times[0].clone(),
+            theirs: theirs.clone(),
             target: Some(1.0),
         });
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use espalier::Parametrized;
 use espalier::observe::{Jsonl, TensorBoard, Watch};
 use espalier::optim::{AdamW, Groups};
-use espalier_bench::{Case, Row, Table, turns};
+use espalier_bench::{Case, Row, Table, Times, turns};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,32 +48,28 @@ fn training(every: usize) -> impl FnMut(usize) -> f64 {
 fn main() {
     let (mut plain, mut each, mut usual) = (training(0), training(1), training(INTERVAL));
     // Whole intervals, so that every turn has its share of observed steps.
-    let seconds = turns(
-        &mut [
-            &mut |n| plain(n.next_multiple_of(INTERVAL)),
-            &mut |n| usual(n.next_multiple_of(INTERVAL)),
-            &mut |n| each(n),
-        ],
-        7,
-    );
-    let row = |case: &str, ours, target| Row {
+    let times = turns(&mut [
+        &mut |n| plain(n.next_multiple_of(INTERVAL)),
+        &mut |n| usual(n.next_multiple_of(INTERVAL)),
+        &mut |n| each(n),
+    ]);
+    let row = |case: &str, ours: &Times, target| Row {
         case: format!("step 784-512-512-10, {case}"),
         peer: "not watched".into(),
-        ours,
-        theirs: seconds[0],
+        ours: ours.clone(),
+        theirs: times[0].clone(),
         target,
     };
-    let [usual, each] = [seconds[1], seconds[2]];
     let table = Table(vec![
-        row("watched every 200", usual, Some(1.02)),
-        row("watched at each step", each, None),
+        row("watched every 200", &times[1], Some(1.02)),
+        row("watched at each step", &times[2], None),
     ]);
     println!("{table}");
     // What one observation costs, spread over the default interval: less noisy than the ratio.
-    let share = (each - seconds[0]) / seconds[0] / INTERVAL as f64;
+    let share = (times[2].ratio(&times[0]) - 1.0) / INTERVAL as f64;
     println!(
         "an observation: {:.3} ms, {:.3} % of {INTERVAL} steps",
-        (each - seconds[0]) * 1e3,
+        (times[2].median() - times[0].median()) * 1e3,
         share * 1e2
     );
     let dir = std::env::temp_dir().join(format!("espalier-bench-{}", std::process::id()));

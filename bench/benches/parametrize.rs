@@ -90,13 +90,13 @@ fn weights<R: Rule + Clone + 'static>(
     }
     for &(n, target) in sizes {
         let cases = if contest.has(peer) { vec![format!("weight/{part}/{n}")] } else { Vec::new() };
-        let seconds = contest.compete(&mut [&mut weight(n, rule.clone())], &cases);
+        let times = contest.compete(&mut [&mut weight(n, rule.clone())], &cases);
         table.0.push(Row {
             case: format!("{name}, {n} x {n}"),
             peer: peer.to_owned(),
-            ours: seconds[0],
-            theirs: seconds.get(1).copied().unwrap_or(f64::NAN),
-            target: target.filter(|_| seconds.len() > 1),
+            ours: times[0].clone(),
+            theirs: times.get(1).cloned().unwrap_or_default(),
+            target: target.filter(|_| times.len() > 1),
         });
     }
 }
@@ -113,10 +113,10 @@ fn steps(contest: &Contest, table: &mut Table) {
     let mut alone = plain(case(), ModuleOptimizer::from(AdamW::new()));
     let forms = ["weight_norm", "weight_norm+fused", "default", "fused"];
     let cases = forms.map(|form| format!("step/{net}/{form}"));
-    let seconds = contest.compete(&mut [&mut wrapped, &mut alone], &cases);
+    let times = contest.compete(&mut [&mut wrapped, &mut alone], &cases);
     let row = |kind: &str, ours: usize, peer: &str, theirs: usize, target| {
         let case = format!("step {net}, {kind}, batch 128");
-        let (ours, theirs) = (seconds[ours], *seconds.get(theirs)?);
+        let (ours, theirs) = (times[ours].clone(), times.get(theirs)?.clone());
         Some(Row { case, peer: peer.to_owned(), ours, theirs, target })
     };
     let rows = [

@@ -81,14 +81,14 @@ fn steps(contest: &Contest, table: &mut Table) {
     let (mut stored, mut exact) = (pruned(MaskMode::Stored), pruned(MaskMode::Exact));
     let mut alone = plain(case(), ModuleOptimizer::from(AdamW::new()));
     let cases = ["pruned", "pruned+fused"].map(|form| format!("step/{net}/{form}"));
-    let seconds = contest.compete(&mut [&mut stored, &mut exact, &mut alone], &cases);
+    let times = contest.compete(&mut [&mut stored, &mut exact, &mut alone], &cases);
     let mut row = |mode: &str, ours: usize, peer: &str, theirs: usize, target| {
-        let Some(theirs) = seconds.get(theirs) else { return };
+        let Some(theirs) = times.get(theirs) else { return };
         table.0.push(Row {
             case: format!("step {net}, {mode}, batch 128"),
             peer: peer.to_owned(),
-            ours: seconds[ours],
-            theirs: *theirs,
+            ours: times[ours].clone(),
+            theirs: theirs.clone(),
             target,
         });
     };
@@ -109,13 +109,13 @@ fn main() {
             } else {
                 Vec::new()
             };
-            let seconds = contest.compete(&mut [&mut global(millions)], &cases);
+            let times = contest.compete(&mut [&mut global(millions)], &cases);
             table.0.push(Row {
                 case: format!("global, L1, 80 % of {millions} M"),
                 peer: "PyTorch".to_owned(),
-                ours: seconds[0],
-                theirs: seconds.get(1).copied().unwrap_or(f64::NAN),
-                target: (seconds.len() > 1).then_some(1.0 / 40.0),
+                ours: times[0].clone(),
+                theirs: times.get(1).cloned().unwrap_or_default(),
+                target: (times.len() > 1).then_some(1.0 / 40.0),
             });
         }
     }

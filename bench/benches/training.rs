@@ -94,21 +94,22 @@ fn steps(contest: &Contest, table: &mut Table, parts: &mut Vec<String>) {
         let mut alone = plain(case(), ModuleOptimizer::from(AdamW::new()));
         let mut frame = framed(case(), |_| ());
         let mut burn = plain(case(), burn_adamw());
-        let seconds = contest
+        let times = contest
             .compete(&mut [&mut alone, &mut frame, &mut burn], &forms(&format!("step/{name}")));
         let theirs = [
-            ("plain Burn", Some(&seconds[2]), None),
-            ("PyTorch AdamW", seconds.get(3), Some(1.0)),
-            ("PyTorch AdamW, fused", seconds.get(4), Some(target)),
+            ("plain Burn", Some(&times[2]), None),
+            ("PyTorch AdamW", times.get(3), Some(1.0)),
+            ("PyTorch AdamW, fused", times.get(4), Some(target)),
         ];
         for (peer, theirs, target) in theirs {
-            let Some(&theirs) = theirs else { continue };
-            for (what, ours) in [("step", seconds[0]), ("step, wrapped", seconds[1])] {
+            let Some(theirs) = theirs else { continue };
+            for (what, ours) in [("step", &times[0]), ("step, wrapped", &times[1])] {
+                let (ours, theirs) = (ours.clone(), theirs.clone());
                 let case = format!("{what} {name}, batch {batch}");
                 table.0.push(Row { case, peer: peer.to_owned(), ours, theirs, target });
             }
         }
-        let n = (1.0 / seconds[0]).ceil() as usize;
+        let n = (1.0 / times[0].median()).ceil() as usize;
         let [forward, backward, collect, optimizer] = profile(case(), n);
         parts.push(format!(
             "{name}: forward {forward:.3} ms, backward {backward:.3}, collecting gradients \
@@ -130,16 +131,16 @@ fn optimizers(contest: &Contest, table: &mut Table) {
     ];
     for (name, ours, burn) in all {
         let (mut ours, mut burn) = (update(ours), update(burn));
-        let seconds =
+        let times =
             contest.compete(&mut [&mut ours, &mut burn], &forms(&format!("optimizer/{name}")));
         let theirs = [
-            ("plain Burn", Some(&seconds[1]), None),
-            ("PyTorch", seconds.get(2), None),
-            ("PyTorch, fused", seconds.get(3), Some(1.0)),
+            ("plain Burn", Some(&times[1]), None),
+            ("PyTorch", times.get(2), None),
+            ("PyTorch, fused", times.get(3), Some(1.0)),
         ];
         for (peer, theirs, target) in theirs {
-            let Some(&theirs) = theirs else { continue };
-            let (case, ours) = (format!("{name} over 8.4 M parameters"), seconds[0]);
+            let Some(theirs) = theirs.cloned() else { continue };
+            let (case, ours) = (format!("{name} over 8.4 M parameters"), times[0].clone());
             table.0.push(Row { case, peer: peer.to_owned(), ours, theirs, target });
         }
     }

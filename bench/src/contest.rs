@@ -3,9 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use crate::{Peer, turns};
-
-const ROUNDS: usize = 9;
+use crate::{Peer, Times, turns};
 
 /// A benchmark against a peer that may be missing: `ESPALIER_PYTHON` names a Python that has it.
 pub struct Contest(Option<RefCell<Peer>>);
@@ -22,7 +20,7 @@ impl Contest {
             }
         });
         match &peer {
-            Some(peer) => println!("in turns with {}, {ROUNDS} rounds\n", peer.borrow().name()),
+            Some(peer) => println!("in turns with {}\n", peer.borrow().name()),
             None => println!("without PyTorch; ESPALIER_PYTHON names a Python that has it\n"),
         }
         Self(peer)
@@ -33,8 +31,12 @@ impl Contest {
         self.0.as_ref().is_some_and(|peer| peer.borrow().name().contains(package))
     }
 
-    /// Seconds of ours, then of the peer's `cases`. Without a peer there are ours only.
-    pub fn compete(&self, ours: &mut [&mut dyn FnMut(usize) -> f64], cases: &[String]) -> Vec<f64> {
+    /// Times of ours, then of the peer's `cases`. Without a peer there are ours only.
+    pub fn compete(
+        &self,
+        ours: &mut [&mut dyn FnMut(usize) -> f64],
+        cases: &[String],
+    ) -> Vec<Times> {
         let mut theirs: Vec<_> = match &self.0 {
             Some(peer) => cases.iter().map(|case| |n| peer.borrow_mut().run(case, n)).collect(),
             None => Vec::new(),
@@ -42,7 +44,7 @@ impl Contest {
         let mut all: Vec<&mut dyn FnMut(usize) -> f64> = Vec::new();
         all.extend(ours.iter_mut().map(|one| &mut **one as &mut dyn FnMut(usize) -> f64));
         all.extend(theirs.iter_mut().map(|one| one as &mut dyn FnMut(usize) -> f64));
-        turns(&mut all, ROUNDS)
+        turns(&mut all)
     }
 }
 

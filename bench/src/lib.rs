@@ -1,7 +1,7 @@
 //! Times a piece of work against a peer, in turns.
 //!
-//! Machines are noisy: what is reported is the ratio of medians of turns that were taken one after
-//! the other in one process tree.
+//! Machines are noisy: what is reported is the median ratio of turns that were taken one after the other in one
+//! process tree.
 
 mod contest;
 mod net;
@@ -13,4 +13,4 @@ pub use contest::{Contest, wanted};
 pub use net::{Case, Net, framed, plain, replace, timed};
 pub use peer::Peer;
 pub use table::{Row, Table};
-pub use turns::{Timed, median, turns};
+pub use turns::{Timed, Times, turns};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Times;
+
 /// One measurement against one peer.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -9,17 +11,17 @@ pub struct Row {
     pub case: String,
     /// Who did it beside us.
     pub peer: String,
-    /// Our seconds.
-    pub ours: f64,
+    /// Our times.
+    pub ours: Times,
     /// Theirs.
-    pub theirs: f64,
+    pub theirs: Times,
     /// The ratio `ours / theirs` that was aimed at, if any.
     pub target: Option<f64>,
 }
 
 impl Row {
     fn ratio(&self) -> f64 {
-        self.ours / self.theirs
+        self.ours.ratio(&self.theirs)
     }
 
     fn verdict(&self) -> &'static str {
@@ -62,9 +64,9 @@ impl fmt::Display for Table {
                 f,
                 "| {:<44} | {:>9.4} | {:<28} | {:>9.4} | {:>6.3} | {:>6} | {:<6} |",
                 row.case,
-                row.ours * 1e3,
+                row.ours.median() * 1e3,
                 row.peer,
-                row.theirs * 1e3,
+                row.theirs.median() * 1e3,
                 row.ratio(),
                 target,
                 row.verdict()

@@ -68,6 +68,18 @@ impl<T> Writer<'_, T> {
         }
         self.at += count;
     }
+
+    /// Writes `N` elements at once if there are as many places, else nothing.
+    #[inline(always)]
+    pub(crate) fn push<const N: usize>(&mut self, values: &[T; N])
+    where
+        T: Copy,
+    {
+        if let Some(slots) = self.slots.slots[self.at..].first_chunk_mut::<N>() {
+            slots.write_copy_of_slice(values);
+            self.at += N;
+        }
+    }
 }
 
 impl<T> Drop for Writer<'_, T> {
@@ -89,6 +101,8 @@ mod tests {
                 let (first, rest) = source.split_at(source.len() / 3);
                 let mut writer = slots.writer();
                 writer.extend(first.iter().copied());
+                let (fours, rest) = rest.as_chunks::<4>();
+                fours.iter().for_each(|four| writer.push(four));
                 writer.extend(rest.iter().copied());
             });
         });

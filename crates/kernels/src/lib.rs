@@ -24,7 +24,7 @@ pub use dense::{DenseError, eigh, householder_reflectors, inverse, orthonormal_c
 pub use optim::{AdamStep, SgdStep, adam, sgd};
 pub use orthogonal::congruence::{congruence, congruence_backward};
 pub use orthogonal::{Frame, OrthogonalMap, OrthogonalTape, orthogonal, orthogonal_backward};
-pub use prune::apply::{mask, masked, pruned_values, restore};
+pub use prune::apply::{Maskable, mask, masked, pruned_values, restore};
 pub use prune::bits::Bits;
 pub use prune::count::count_to_prune;
 pub use prune::lowest::prune_lowest;

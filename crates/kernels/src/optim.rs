@@ -6,7 +6,7 @@ use pulp::Arch;
 
 use crate::Real;
 use crate::pieces::{PIECE, Pieces, each};
-use crate::prune::apply::{mask_piece, words_by_piece};
+use crate::prune::apply::{blocks, mask_piece, words_by_piece};
 use crate::prune::bits::Bits;
 
 /// The numbers of one Adam or AdamW step.
@@ -69,12 +69,14 @@ pub fn adam<T: Real>(
                 Arch::new().dispatch(
                     #[inline(always)]
                     || {
-                        if step.l2 == 0.0 {
-                            adam_piece::<T, false>(step, w, g, m, v);
-                        } else {
-                            adam_piece::<T, true>(step, w, g, m, v);
+                        for ((w, g, m, v), words) in blocks(w.len(), (w, g, m, v), words) {
+                            if step.l2 == 0.0 {
+                                adam_piece::<T, false>(step, w, g, m, v);
+                            } else {
+                                adam_piece::<T, true>(step, w, g, m, v);
+                            }
+                            mask_piece(w, words);
                         }
-                        mask_piece(w, words);
                     },
                 );
             });
@@ -87,12 +89,15 @@ pub fn adam<T: Real>(
                 Arch::new().dispatch(
                     #[inline(always)]
                     || {
-                        if step.l2 == 0.0 {
-                            amsgrad_piece::<T, false>(step, w, g, m, v, peak);
-                        } else {
-                            amsgrad_piece::<T, true>(step, w, g, m, v, peak);
+                        let slices = (w, g, m, v, peak);
+                        for ((w, g, m, v, peak), words) in blocks(slices.0.len(), slices, words) {
+                            if step.l2 == 0.0 {
+                                amsgrad_piece::<T, false>(step, w, g, m, v, peak);
+                            } else {
+                                amsgrad_piece::<T, true>(step, w, g, m, v, peak);
+                            }
+                            mask_piece(w, words);
                         }
-                        mask_piece(w, words);
                     },
                 );
             });
@@ -226,17 +231,19 @@ pub fn sgd<T: Real>(
                     #[inline(always)]
                     || {
                         let (rate, l2) = (T::of(step.rate), T::of(step.l2));
-                        // Without decay nothing is added: zero times an infinite weight is NaN.
-                        if step.l2 == 0.0 {
-                            for (w, g) in w.iter_mut().zip(g) {
-                                *w -= rate * *g;
+                        for ((w, g), words) in blocks(w.len(), (w, g), words) {
+                            // Without decay nothing is added: zero times an infinite weight is NaN.
+                            if step.l2 == 0.0 {
+                                for (w, g) in w.iter_mut().zip(g) {
+                                    *w -= rate * *g;
+                                }
+                            } else {
+                                for (w, g) in w.iter_mut().zip(g) {
+                                    *w -= rate * (*g + l2 * *w);
+                                }
                             }
-                        } else {
-                            for (w, g) in w.iter_mut().zip(g) {
-                                *w -= rate * (*g + l2 * *w);
-                            }
+                            mask_piece(w, words);
                         }
-                        mask_piece(w, words);
                     },
                 );
             });
@@ -249,12 +256,14 @@ pub fn sgd<T: Real>(
                 Arch::new().dispatch(
                     #[inline(always)]
                     || {
-                        if step.l2 == 0.0 {
-                            momentum_piece::<T, false>(step, w, g, velocity);
-                        } else {
-                            momentum_piece::<T, true>(step, w, g, velocity);
+                        for ((w, g, velocity), words) in blocks(w.len(), (w, g, velocity), words) {
+                            if step.l2 == 0.0 {
+                                momentum_piece::<T, false>(step, w, g, velocity);
+                            } else {
+                                momentum_piece::<T, true>(step, w, g, velocity);
+                            }
+                            mask_piece(w, words);
                         }
-                        mask_piece(w, words);
                     },
                 );
             });

@@ -13,6 +13,7 @@ pub trait Real:
     Instances
     + faer::traits::RealField
     + bytemuck::Pod
+    + crate::prune::apply::Maskable
     + std::ops::Neg<Output = Self>
     + Copy
     + Default

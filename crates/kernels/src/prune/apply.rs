@@ -1,5 +1,6 @@
 //! Masks put on values.
 
+use half::{bf16, f16};
 use pulp::Arch;
 
 use super::bits::{Bits, WORD};
@@ -29,11 +30,13 @@ pub fn masked<T: Real>(values: &[T], kept: &Bits) -> Vec<T> {
                 #[inline(always)]
                 || {
                     let mut out = slots.writer();
-                    for (word, values) in words.iter().zip(values.chunks(WORD)) {
-                        for (half, values) in halves(*word).into_iter().zip(values.chunks(HALF)) {
-                            out.extend(values.iter().zip(0..).map(|(x, i)| select(*x, half, i)));
-                        }
+                    let (whole, rest) = values.as_chunks();
+                    let mut bytes = words.iter().flat_map(|word| word.to_le_bytes());
+                    for (values, byte) in whole.iter().zip(bytes.by_ref()) {
+                        out.push(&select(values, byte));
                     }
+                    let byte = bytes.next().unwrap_or_default();
+                    out.extend(rest.iter().zip(lanes(byte)).map(|(x, lane)| x.under(*lane)));
                 },
             );
         });
@@ -52,7 +55,7 @@ pub fn masked<T: Real>(values: &[T], kept: &Bits) -> Vec<T> {
 /// # Panics
 ///
 /// If the lengths differ.
-pub fn mask<T: Copy + Default + Send>(values: &mut [T], kept: &Bits) {
+pub fn mask<T: Maskable>(values: &mut [T], kept: &Bits) {
     let n = values.len();
     assert_eq!(n, kept.len(), "one bit for each value");
     let tasks = values.chunks_mut(PIECE).zip(kept.words().chunks(PIECE / WORD));
@@ -66,37 +69,90 @@ pub fn mask<T: Copy + Default + Send>(values: &mut [T], kept: &Bits) {
 
 /// [`mask`] of the values that belong to these words; of none, nothing is done.
 #[inline(always)]
-pub(crate) fn mask_piece<T: Copy + Default>(values: &mut [T], words: &[u64]) {
-    for (word, values) in words.iter().zip(values.chunks_mut(WORD)) {
-        for (half, values) in halves(*word).into_iter().zip(values.chunks_mut(HALF)) {
-            // By way of registers: in place it would be a branch for each value.
-            let mut out = [T::default(); HALF];
-            for ((out, x), i) in out.iter_mut().zip(&*values).zip(0..) {
-                *out = select(*x, half, i);
-            }
-            values.copy_from_slice(&out[..values.len()]);
-        }
+pub(crate) fn mask_piece<T: Maskable>(values: &mut [T], words: &[u64]) {
+    let (whole, rest) = values.as_chunks_mut();
+    let mut bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    for (values, byte) in whole.iter_mut().zip(bytes.by_ref()) {
+        *values = select(values, byte);
+    }
+    for (x, lane) in rest.iter_mut().zip(lanes(bytes.next().unwrap_or(u8::MAX))) {
+        *x = x.under(*lane);
     }
 }
 
 /// The words of each piece in turn; none without a mask.
 pub(crate) fn words_by_piece(kept: Option<&Bits>) -> impl Iterator<Item = &[u64]> {
-    let words = kept.map_or(&[][..], Bits::words);
-    std::iter::successors(Some(words), |words| Some(words.get(PIECE / WORD..).unwrap_or_default()))
-        .map(|words| &words[..words.len().min(PIECE / WORD)])
+    cut_words(kept.map_or(&[][..], Bits::words), PIECE)
 }
 
-/// Bits that are shifted in lanes as wide as an `f32`.
-const HALF: usize = WORD / 2;
+/// The slices of a piece in blocks that the nearest cache holds, each with its words, so that a mask finds the
+/// values there that have just been written. Without words the piece is one block.
+#[inline(always)]
+pub(crate) fn blocks<S: Cut>(
+    n: usize,
+    slices: S,
+    words: &[u64],
+) -> impl Iterator<Item = (S, &[u64])> {
+    let size = if words.is_empty() { n } else { BLOCK };
+    Pieces::new(size, n, slices).zip(cut_words(words, BLOCK))
+}
+
+/// Elements of four or five slices of `f32` that fit the nearest cache.
+const BLOCK: usize = 1 << 8;
+
+/// The words of so many bits in turn; empty ones at the end.
+#[inline(always)]
+fn cut_words(words: &[u64], bits: usize) -> impl Iterator<Item = &[u64]> {
+    let count = bits / WORD;
+    std::iter::successors(Some(words), move |words| Some(words.get(count..).unwrap_or_default()))
+        .map(move |words| &words[..words.len().min(count)])
+}
+
+/// A number of which a mask keeps all bits or none.
+pub trait Maskable: Copy + Send {
+    /// The number where `lane` is all ones, zero where it is none.
+    fn under(self, lane: i32) -> Self;
+}
+
+macro_rules! maskable {
+    ($($float:ty: $bits:ty),*) => {$(
+        impl Maskable for $float {
+            #[inline(always)]
+            fn under(self, lane: i32) -> Self {
+                // A signed number is cut or filled with its sign: ones stay ones.
+                Self::from_bits(self.to_bits() & lane as $bits)
+            }
+        }
+    )*};
+}
+maskable!(f32: u32, f64: u64, f16: u16, bf16: u16);
+
+/// Bits that are looked up together.
+const LANES: usize = u8::BITS as usize;
+
+/// For each byte what it keeps. Shifting a word in vector registers takes three times as long.
+static KEPT: [[i32; LANES]; 1 << LANES] = {
+    let mut kept = [[0; LANES]; 1 << LANES];
+    let mut at = 0;
+    while at < LANES << LANES {
+        kept[at / LANES][at % LANES] = -((((at / LANES) >> (at % LANES)) & 1) as i32);
+        at += 1;
+    }
+    kept
+};
 
 #[inline(always)]
-fn halves(word: u64) -> [u32; 2] {
-    [word as u32, (word >> HALF) as u32]
+fn lanes(byte: u8) -> &'static [i32; LANES] {
+    &KEPT[usize::from(byte)]
 }
 
 #[inline(always)]
-fn select<T: Default>(x: T, half: u32, i: u32) -> T {
-    if half >> i & 1 == 1 { x } else { T::default() }
+fn select<T: Maskable>(values: &[T; LANES], byte: u8) -> [T; LANES] {
+    let (mut out, lanes) = (*values, lanes(byte));
+    for i in 0..LANES {
+        out[i] = out[i].under(lanes[i]);
+    }
+    out
 }
 
 /// The values that are not kept, in order: what [`restore`] puts back.
