@@ -6,7 +6,7 @@ use crate::init::InitError;
 use crate::nn::LayerError;
 use crate::parametrize::RuleError;
 use crate::prune::PruneError;
-use crate::state::LoadReport;
+use crate::state::{LoadReport, PeftFault};
 use crate::tree::{Kind, TreeReport};
 
 /// An error of this library.
@@ -309,6 +309,9 @@ pub enum Error {
     /// A state dict that does not fit the module.
     #[error(transparent)]
     Load(Box<LoadReport>),
+    /// An adapter in PEFT's files that cannot be read, written or put on the module.
+    #[error(transparent)]
+    Peft(#[from] PeftFault),
     /// Saved slots that cannot be rebuilt.
     #[error("the saved parametrizations cannot be rebuilt: {reason}")]
     ExtraState {

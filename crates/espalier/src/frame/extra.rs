@@ -163,6 +163,26 @@ pub(crate) fn ties_in(description: &str) -> Vec<DescribedTie> {
     slots.unwrap_or_default().into_iter().filter_map(tie).collect()
 }
 
+/// A link of a chain that a description tells of.
+pub(crate) struct DescribedLink {
+    /// Its place in the chain.
+    pub(crate) index: usize,
+    /// The rule's name.
+    pub(crate) rule: String,
+    /// The rule's options.
+    pub(crate) options: Value,
+}
+
+/// The links on `path`, as the wrapper names it; none if the description is not one.
+pub(crate) fn links_in(description: &str, path: &str) -> Vec<DescribedLink> {
+    let slots = serde_json::from_str::<Extra>(description).map(|extra| extra.slots);
+    let slot = slots.unwrap_or_default().into_iter().find(|slot| slot.path == path);
+    let links = slot.map(|slot| slot.links).unwrap_or_default().into_iter().enumerate();
+    links
+        .map(|(index, link)| DescribedLink { index, rule: link.rule, options: link.options })
+        .collect()
+}
+
 /// The part of a description that is about `layer`, with paths as in the layer; none if nothing is.
 ///
 /// What the layer shares with the rest of the module becomes its own.

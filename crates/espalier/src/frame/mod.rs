@@ -29,7 +29,8 @@ use burn::tensor::{Gradients, Tensor};
 
 pub use cached::Cached;
 pub(crate) use extra::{
-    DescribedTie, NAME as EXTRA_STATE, decode, is_same as is_same_description, restrict, ties_in,
+    DescribedLink, DescribedTie, NAME as EXTRA_STATE, decode, is_same as is_same_description,
+    links_in, restrict, ties_in,
 };
 pub(crate) use module::visit_parameters;
 pub(crate) use purpose::Purpose;

@@ -257,7 +257,7 @@ impl<M: Module> Parametrized<M> {
     /// let two = || Parametrized::new(Sequential::new().with(linear()).with(linear()));
     /// let mut saved = two();
     /// saved.tie("1.weight", "0.weight")?;
-    /// let state = StateDict::with_aliases(&saved);
+    /// let state = StateDict::for_torch(&saved);
     ///
     /// let mut net = two();
     /// assert_eq!(net.tie_as_in(&state)?, [("1.weight".to_owned(), "0.weight".to_owned())]);

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
-use espalier_checkpoint::{Dtype, NamedTensor};
+use espalier_checkpoint::{Checkpoint, Dtype, NamedTensor};
 
 use super::alias::{Aliases, renamed};
 use super::layer::{in_layer, scoped_descriptions};
 use super::legacy::legacy_name;
+use super::packs::{Packs, Unpacked};
 use super::report::{LoadReport, Mismatch, ValueFault};
 use super::walk::{Entered, TorchWalk};
 use super::{StateDict, Strict, burn_dtype};
@@ -88,85 +89,103 @@ impl ModuleVisitor for Wanted {
 /// under the module's name.
 type Sources<'a> = BTreeMap<&'a str, Cow<'a, NamedTensor>>;
 
-impl StateDict {
-    /// Which of these tensors go where, and all that keeps them from it.
-    ///
-    /// Only what lies in `layer` counts; the names are those of the whole module.
-    fn match_up<'a>(
-        &'a self,
-        wanted: &'a Wanted,
-        aliases: &'a Aliases,
-        layer: &str,
-        strict: Strict,
-    ) -> (Sources<'a>, LoadReport) {
-        let (mut sources, mut report) = (Sources::new(), LoadReport::default());
-        let mut known = BTreeSet::new();
-        for (name, want) in &wanted.found {
-            let mut names = aliases.names_of(name);
-            names.retain(|(name, _)| in_layer(name, layer));
-            if !names.iter().any(|(name, _)| self.0.get(name).is_some())
-                && let Some(legacy) = legacy_name(name, &self.0)
+/// Which of a file's tensors go where, and all that keeps them from it.
+///
+/// Only what lies in `layer` counts; the names are those of the whole module.
+fn match_up<'a>(
+    file: &'a Checkpoint,
+    wanted: &'a Wanted,
+    aliases: &'a Aliases,
+    layer: &str,
+    strict: Strict,
+) -> (Sources<'a>, LoadReport) {
+    let (mut sources, mut report) = (Sources::new(), LoadReport::default());
+    let mut known = BTreeSet::new();
+    for (name, want) in &wanted.found {
+        let mut names = aliases.names_of(name);
+        names.retain(|(name, _)| in_layer(name, layer));
+        if !names.iter().any(|(name, _)| file.get(name).is_some())
+            && let Some(legacy) = legacy_name(name, file)
+        {
+            names.push((legacy, false));
+        }
+        let Some(&(first, _)) = names.first() else { continue };
+        known.extend(names.iter().map(|(name, _)| *name));
+        let mut present = false;
+        let mut source: Option<(&str, Cow<'a, NamedTensor>)> = None;
+        for (called, swapped) in names {
+            let Some(tensor) = file.get(called) else { continue };
+            present = true;
+            let mut expected = want.shape.clone();
+            if let (true, [.., rows, columns]) = (swapped, expected.as_mut_slice()) {
+                std::mem::swap(rows, columns);
+            }
+            if tensor.shape() != expected {
+                let (name, found) = (called.to_owned(), tensor.shape().to_vec());
+                report.mismatched.push(Mismatch { name, expected, found });
+                continue;
+            }
+            let turned = match swapped.then(|| renamed(tensor, called, true)).flatten() {
+                Some(turned) => Cow::Owned(turned),
+                None => Cow::Borrowed(tensor),
+            };
+            match &source {
+                None => source = Some((called, turned)),
+                Some((to, source)) if strict == Strict::Yes && !same(source, &turned) => {
+                    let (name, to) = (called.to_owned(), (*to).to_owned());
+                    report.values.push(ValueFault::Untied { name, to });
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some((called, source)) = source {
+            if let Target::Int(dtype) = want.target
+                && let Some(value) = unfit(&source, dtype)
             {
-                names.push((legacy, false));
+                let (name, dtype) = (called.to_owned(), format!("{dtype:?}"));
+                report.values.push(ValueFault::OutOfRange { name, dtype, value });
             }
-            let Some(&(first, _)) = names.first() else { continue };
-            known.extend(names.iter().map(|(name, _)| *name));
-            let mut present = false;
-            let mut source: Option<(&str, Cow<'a, NamedTensor>)> = None;
-            for (called, swapped) in names {
-                let Some(tensor) = self.0.get(called) else { continue };
-                present = true;
-                let mut expected = want.shape.clone();
-                if let (true, [.., rows, columns]) = (swapped, expected.as_mut_slice()) {
-                    std::mem::swap(rows, columns);
-                }
-                if tensor.shape() != expected {
-                    let (name, found) = (called.to_owned(), tensor.shape().to_vec());
-                    report.mismatched.push(Mismatch { name, expected, found });
-                    continue;
-                }
-                let turned = match swapped.then(|| renamed(tensor, called, true)).flatten() {
-                    Some(turned) => Cow::Owned(turned),
-                    None => Cow::Borrowed(tensor),
-                };
-                match &source {
-                    None => source = Some((called, turned)),
-                    Some((to, source)) if strict == Strict::Yes && !same(source, &turned) => {
-                        let (name, to) = (called.to_owned(), (*to).to_owned());
-                        report.values.push(ValueFault::Untied { name, to });
-                    }
-                    Some(_) => {}
-                }
-            }
-            if let Some((called, source)) = source {
-                if let Target::Int(dtype) = want.target
-                    && let Some(value) = unfit(&source, dtype)
-                {
-                    let (name, dtype) = (called.to_owned(), format!("{dtype:?}"));
-                    report.values.push(ValueFault::OutOfRange { name, dtype, value });
-                }
-                sources.insert(name, source);
-            } else if !present && strict == Strict::Yes {
-                report.missing.push(first.to_owned());
-            }
+            sources.insert(name, source);
+        } else if !present && strict == Strict::Yes {
+            report.missing.push(first.to_owned());
         }
-        if strict == Strict::Yes {
-            report.unexpected = self
-                .0
-                .names()
-                .filter(|name| !known.contains(name) && !name.ends_with("num_batches_tracked"))
-                .map(str::to_owned)
-                .collect();
-        }
-        for (key, expected) in scoped_descriptions(&wanted.walk.wrappers, layer) {
-            match self.0.metadata.get(&key) {
-                Some(found) if !is_same_description(found, &expected) => {
-                    report.rules.push((expected, found.clone()))
-                }
-                _ => {}
+    }
+    if strict == Strict::Yes {
+        report.unexpected = file
+            .names()
+            .filter(|name| !known.contains(name) && !name.ends_with("num_batches_tracked"))
+            .map(str::to_owned)
+            .collect();
+    }
+    for (key, expected) in scoped_descriptions(&wanted.walk.wrappers, layer) {
+        match file.metadata.get(&key) {
+            Some(found) if !is_same_description(found, &expected) => {
+                report.rules.push((expected, found.clone()))
             }
+            _ => {}
         }
-        (sources, report)
+    }
+    (sources, report)
+}
+
+impl StateDict {
+    /// The tensors with what PyTorch packs taken apart.
+    fn unpacked<'a>(
+        &'a self,
+        wanted: &Wanted,
+        aliases: &Aliases,
+    ) -> (Cow<'a, Checkpoint>, Unpacked) {
+        Packs::of(&wanted.walk).unpack(&self.0, |name| {
+            if let Some(want) = wanted.found.get(name) {
+                return Some(want.shape.clone());
+            }
+            let alias = aliases.found.iter().find(|alias| alias.name == name)?;
+            let mut shape = wanted.found.get(&alias.of)?.shape.clone();
+            if let (true, [.., rows, columns]) = (alias.swapped, shape.as_mut_slice()) {
+                std::mem::swap(rows, columns);
+            }
+            Some(shape)
+        })
     }
 
     pub(super) fn fits_layer(
@@ -175,7 +194,10 @@ impl StateDict {
         layer: &str,
         strict: Strict,
     ) -> Result<(), LoadReport> {
-        let (_, report) = self.match_up(wanted, &wanted.aliases(), layer, strict);
+        let aliases = wanted.aliases();
+        let (file, unpacked) = self.unpacked(wanted, &aliases);
+        let (_, mut report) = match_up(&file, wanted, &aliases, layer, strict);
+        unpacked.report(&mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
 
@@ -188,7 +210,9 @@ impl StateDict {
         strict: Strict,
     ) -> Result<M, Error> {
         let aliases = wanted.aliases();
-        let (sources, report) = self.match_up(wanted, &aliases, layer, strict);
+        let (file, unpacked) = self.unpacked(wanted, &aliases);
+        let (sources, mut report) = match_up(&file, wanted, &aliases, layer, strict);
+        unpacked.report(&mut report);
         if !report.is_empty() {
             return Err(report.into());
         }

@@ -4,6 +4,8 @@ mod alias;
 mod layer;
 mod legacy;
 mod load;
+mod packs;
+mod peft;
 mod report;
 mod save;
 mod ties;
@@ -15,6 +17,7 @@ use std::path::Path;
 use burn::module::Module;
 use espalier_checkpoint::{self as checkpoint, Checkpoint};
 
+pub use peft::{Adapter, PeftFault};
 pub use report::{LoadReport, Mismatch, ValueFault};
 pub use training::{Progress, TrainingFault, TrainingState};
 
@@ -23,6 +26,7 @@ use crate::nn::lazy;
 pub(crate) use alias::is_part;
 use layer::scoped_descriptions;
 use load::Wanted;
+use packs::Packs;
 use save::{EXTRA, Save};
 pub(crate) use save::{burn_dtype, dtype_of};
 pub(crate) use walk::TorchWalk;
@@ -62,20 +66,25 @@ impl StateDict {
     /// The tensors of `module`, parameters and buffers, in visit order.
     ///
     /// A tied tensor is saved once, under the path it is tied to, and so is a tensor that a
-    /// container lists twice. For PyTorch to load the file, see [`with_aliases`](Self::with_aliases).
+    /// container lists twice. For PyTorch to load the file, see [`for_torch`](Self::for_torch).
     pub fn of<M: Module>(module: &M) -> Self {
         Self::saved(Save::of(module))
     }
 
-    /// As [`of`](Self::of), with tied tensors under every name, as PyTorch saves them: what
-    /// `load_state_dict` asks for with `strict=True`.
+    /// As [`of`](Self::of), but as PyTorch saves the module: what `load_state_dict` asks for with
+    /// `strict=True`. [`load_into`](Self::load_into) takes either kind.
     ///
-    /// Of a parameter that is parametrized or pruned, the originals and the mask have every name,
-    /// as those of a layer placed twice have in PyTorch. For the transpose of such a parameter
-    /// PyTorch has no name: it is left out. [`load_into`](Self::load_into) takes either kind.
+    /// Tied tensors are there under every name. Of a parameter that is parametrized or pruned, the
+    /// originals and the mask have every name, as those of a layer placed twice have in PyTorch. For
+    /// the transpose of such a parameter PyTorch has no name: it is left out.
+    ///
+    /// The gates of `Lstm`, `Gru`, `Rnn` and of their two-way kinds are one tensor
+    /// (`weight_ih_l0`, `bias_hh_l0_reverse`), and so are query, key and value of
+    /// `MultiHeadAttention` (`in_proj_weight`), whose `output` is `out_proj`. Where one of the parts
+    /// is parametrized or pruned, they stay apart: PyTorch has no name for it.
     ///
     /// ```
-    /// use burn::nn::LinearConfig;
+    /// use burn::nn::{LinearConfig, LstmConfig};
     /// use burn::tensor::Device;
     /// use espalier::nn::Sequential;
     /// use espalier::state::{StateDict, Strict};
@@ -84,15 +93,23 @@ impl StateDict {
     /// let layer = LinearConfig::new(3, 3).init(&Device::default());
     /// let net = Parametrized::new(Sequential::new().with(layer.clone()).with(layer));
     /// assert_eq!(StateDict::of(&net).shapes().len(), 2);
-    /// let state = StateDict::with_aliases(&net);
+    /// let state = StateDict::for_torch(&net);
     /// let names: Vec<_> = state.checkpoint().names().collect();
     /// assert_eq!(names, ["0.weight", "0.bias", "1.weight", "1.bias"]);
     /// let net = state.load_into(net, Strict::Yes)?;
     /// # let _ = net;
+    ///
+    /// let lstm = LstmConfig::new(4, 3, false).init(&Device::default());
+    /// let state = StateDict::for_torch(&lstm);
+    /// assert_eq!(state.shapes(), [("weight_ih_l0", &[12, 4][..]), ("weight_hh_l0", &[12, 3][..])]);
+    /// let lstm = state.load_into(lstm, Strict::Yes)?;
+    /// # let _ = lstm;
     /// # Ok::<(), espalier::Error>(())
     /// ```
-    pub fn with_aliases<M: Module>(module: &M) -> Self {
-        Self::saved(Save::of(module).with_aliases())
+    pub fn for_torch<M: Module>(module: &M) -> Self {
+        let mut save = Save::of(module).with_aliases();
+        save.out = Packs::of(&save.walk).pack(save.out);
+        Self::saved(save)
     }
 
     fn saved(save: Save) -> Self {
@@ -193,7 +210,9 @@ impl StateDict {
     /// strict, the first name counts where they differ. `num_batches_tracked`, which Burn's batch
     /// norm has not, is passed over. Integers are taken over exactly. Uninitialized
     /// [lazy layers](crate::nn::lazy) get the shapes here. The keys of PyTorch's older weight and spectral
-    /// norm (`weight_g`, `weight_v`, `weight_u`) are taken for those of the parametrizations.
+    /// norm (`weight_g`, `weight_v`, `weight_u`) are taken for those of the parametrizations; the packed
+    /// tensors of PyTorch's recurrent layers and attention, for their parts (as
+    /// [`for_torch`](Self::for_torch) says).
     ///
     /// # Errors
     ///

@@ -28,7 +28,7 @@ impl StateDict {
     /// let linear = || LinearConfig::new(4, 4).init(&Device::default());
     /// let mut net = Parametrized::new(Sequential::new().with(linear()).with(linear()));
     /// net.tie("1.weight", "0.weight")?;
-    /// let state = StateDict::with_aliases(&net);
+    /// let state = StateDict::for_torch(&net);
     /// assert_eq!(state.ties(), [["0.weight", "1.weight"]]);
     /// # Ok::<(), espalier::Error>(())
     /// ```

@@ -12,6 +12,8 @@ mod multistep;
 mod nested;
 mod optim;
 mod orthogonal;
+mod packed;
+mod peft;
 mod properties;
 mod prune;
 mod prune_methods;

@@ -44,7 +44,7 @@ fn saved_as_asked<M: Module>(net: &Parametrized<M>, case: &Case<'_>, alias: &str
     let mut names: Vec<&str> = state.checkpoint().names().collect();
     names.sort_unstable();
     let mut expected = case.texts("state_dict");
-    let state = StateDict::with_aliases(net);
+    let state = StateDict::for_torch(net);
     assert_eq!(state.checkpoint().names().collect::<Vec<_>>(), expected, "in PyTorch's order");
     assert_eq!(state.ties(), [[to, alias]]);
     expected.retain(|name| *name != alias);

@@ -94,7 +94,7 @@ fn what_is_saved_at_once_is_whole() {
     let state = StateDict::of(&net);
     assert_eq!(state.shapes().len(), 2);
     assert_eq!(state.description(), Some(net.description().as_str()));
-    let aliased = StateDict::with_aliases(&net);
+    let aliased = StateDict::for_torch(&net);
     let names: Vec<_> = aliased.checkpoint().names().collect();
     assert_eq!(names, ["0.weight", "0.bias", "1.weight", "1.bias"]);
     for state in [state.clone(), aliased] {

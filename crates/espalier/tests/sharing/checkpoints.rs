@@ -103,7 +103,7 @@ fn a_transposed_tie_is_compared_and_saved_in_the_layout_of_the_alias() {
     let decoder = tensor("1.weight", &[5, 3], &turned);
     for file in [vec![encoder.clone(), decoder.clone()], vec![decoder.clone()]] {
         let net = state_of(file).load_into(auto_encoder(), Strict::Yes).unwrap();
-        let saved = StateDict::with_aliases(&net);
+        let saved = StateDict::for_torch(&net);
         assert_eq!(saved.checkpoint().get("0.weight").unwrap(), &encoder);
         assert_eq!(saved.checkpoint().get("1.weight").unwrap(), &decoder);
     }
@@ -117,7 +117,7 @@ fn a_layer_placed_twice_has_every_name_of_what_computes_it() {
     let mut net = shared(1);
     net.register("2.weight", Orthogonal::cayley()).unwrap();
     net.prune("2.weight", L1Unstructured::new(3)).unwrap();
-    let state = StateDict::with_aliases(&net);
+    let state = StateDict::for_torch(&net);
     let names: Vec<&str> = state.checkpoint().names().collect();
     // As PyTorch has them for `Sequential(a, tanh, shared, tanh, shared)`.
     for layer in ["2", "4"] {
@@ -134,7 +134,7 @@ fn a_layer_placed_twice_has_every_name_of_what_computes_it() {
 
     let mut net = shared(1);
     net.prune("2.weight", L1Unstructured::new(3)).unwrap();
-    let state = StateDict::with_aliases(&net);
+    let state = StateDict::for_torch(&net);
     let pruned: Vec<&str> =
         state.checkpoint().names().filter(|name| name.contains("weight_")).collect();
     assert_eq!(pruned.len(), 4, "{pruned:?}");
@@ -146,7 +146,7 @@ fn norms_are_named_as_in_pytorch_under_every_name() {
     let device = device();
     let norm = BatchNormConfig::new(3).init(&device);
     let net = Parametrized::new(Sequential::new().with(norm.clone()).with(norm));
-    let state = StateDict::with_aliases(&net);
+    let state = StateDict::for_torch(&net);
     let names: Vec<&str> = state.checkpoint().names().collect();
     let own = ["weight", "bias", "running_mean", "running_var"];
     let expected: Vec<String> =
@@ -168,7 +168,7 @@ struct Holder {
 fn a_wrapper_inside_a_module_or_another_wrapper_is_seen_through() {
     let device = device();
     let holder = || Holder { inner: shared(1), head: LinearConfig::new(4, 4).init(&device) };
-    let state = StateDict::with_aliases(&holder());
+    let state = StateDict::for_torch(&holder());
     assert_eq!(state.shapes().len(), 8);
     assert!(state.checkpoint().get("inner.4.bias").is_some());
     assert!(state.load_into(holder(), Strict::Yes).is_ok());
@@ -179,7 +179,7 @@ fn a_wrapper_inside_a_module_or_another_wrapper_is_seen_through() {
         net.tie("inner.2.weight", "head.weight").unwrap();
         net
     };
-    let state = StateDict::with_aliases(&outer());
+    let state = StateDict::for_torch(&outer());
     assert_eq!(state.shapes().len(), 8);
     let of = |name: &str| state.checkpoint().get(name).unwrap().bytes().unwrap().to_vec();
     assert_eq!(of("inner.4.weight"), of("head.weight"));
@@ -194,7 +194,7 @@ fn a_transpose_of_a_transpose_through_two_wrappers_is_none() {
     let head = LinearConfig::new(4, 4).init(&device());
     let mut net = Parametrized::new(Holder { inner, head });
     net.tie_transposed("inner.2.weight", "head.weight").unwrap();
-    let state = StateDict::with_aliases(&net);
+    let state = StateDict::for_torch(&net);
     let of = |name: &str| state.checkpoint().get(name).unwrap().to_f64_vec().unwrap();
     let head = of("head.weight");
     let turned: Vec<f64> = (0..16).map(|i| head[(i % 4) * 4 + i / 4]).collect();
@@ -237,7 +237,7 @@ fn equal_tensors_are_found_and_constants_are_not() {
 
 #[test]
 fn a_network_is_tied_as_a_checkpoint_is() {
-    let state = StateDict::with_aliases(&train(shared(1), &mut SgdConfig::new().init(), 2));
+    let state = StateDict::for_torch(&train(shared(1), &mut SgdConfig::new().init(), 2));
     let mut net = mlp(2);
     let pairs = net.tie_as_in(&state).unwrap();
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
@@ -250,14 +250,14 @@ fn a_network_is_tied_as_a_checkpoint_is() {
     assert_shared(&net);
 
     // Across layouts, in PyTorch's names.
-    let state = StateDict::with_aliases(&tied_language());
+    let state = StateDict::for_torch(&tied_language());
     let mut net = language();
     assert_eq!(net.tie_as_in(&state).unwrap(), [pair("output.weight", "embedding.weight")]);
 }
 
 #[test]
 fn a_checkpoint_that_the_module_cannot_be_tied_as_is_refused_whole() {
-    let state = StateDict::with_aliases(&shared(1));
+    let state = StateDict::for_torch(&shared(1));
     let mut net = mlp(2);
     net.register("4.weight", WeightNorm::dim(0)).unwrap();
     let error = net.tie_as_in(&state).unwrap_err();
@@ -286,10 +286,10 @@ fn a_checkpoint_that_the_module_cannot_be_tied_as_is_refused_whole() {
 #[test]
 fn a_file_of_both_names_is_what_pytorch_asks_for() {
     // The names of `state_dict()` of the same network in PyTorch, in its order.
-    let state = StateDict::with_aliases(&shared(1));
+    let state = StateDict::for_torch(&shared(1));
     let names: Vec<&str> = state.checkpoint().names().collect();
     assert_eq!(names, ["0.weight", "0.bias", "2.weight", "2.bias", "4.weight", "4.bias"]);
-    let state = StateDict::with_aliases(&tied_language());
+    let state = StateDict::for_torch(&tied_language());
     assert_eq!(state.shapes(), [("embedding.weight", &[7, 4][..]), ("output.weight", &[7, 4][..])]);
 }
 
@@ -297,8 +297,8 @@ fn a_file_of_both_names_is_what_pytorch_asks_for() {
 fn an_embedding_in_a_plain_module_has_no_aliases() {
     let device = device();
     let embedding: Embedding = burn::nn::EmbeddingConfig::new(3, 2).init(&device);
-    assert_eq!(StateDict::with_aliases(&embedding), StateDict::of(&embedding));
+    assert_eq!(StateDict::for_torch(&embedding), StateDict::of(&embedding));
     let mut net = mlp(1);
     net.init("0.weight", Init::Ones, 0).unwrap();
-    assert_eq!(StateDict::with_aliases(&net), StateDict::of(&net));
+    assert_eq!(StateDict::for_torch(&net), StateDict::of(&net));
 }

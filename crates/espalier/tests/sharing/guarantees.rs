@@ -97,7 +97,7 @@ fn five_it_is_still_tied_after_saving_and_loading() {
     };
 
     for (how, state) in
-        [("one name", StateDict::of(&net)), ("both names", StateDict::with_aliases(&net))]
+        [("one name", StateDict::of(&net)), ("both names", StateDict::for_torch(&net))]
     {
         let path = dir.path().join("net.safetensors");
         state.save(&path).unwrap();

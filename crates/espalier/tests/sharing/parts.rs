@@ -144,5 +144,5 @@ fn the_transpose_of_a_pruned_parameter_elsewhere_has_no_name() {
         Error::Tie { target, reason: TieError::TransposedAlone, .. } if target == "4.weight"
     ));
     assert!(StateDict::of_layer(&net, "2").is_ok());
-    assert!(!names(&StateDict::with_aliases(&net)).iter().any(|name| name.starts_with("4.w")));
+    assert!(!names(&StateDict::for_torch(&net)).iter().any(|name| name.starts_with("4.w")));
 }
