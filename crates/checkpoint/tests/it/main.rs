@@ -13,6 +13,7 @@ mod flax;
 mod gguf;
 mod hdf5;
 mod hdf5_faults;
+mod hdf5s;
 mod keras;
 mod kill;
 mod mxnet;

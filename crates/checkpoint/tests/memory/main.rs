@@ -11,6 +11,9 @@ use peak_alloc::PeakAlloc;
 
 mod archives;
 mod binary;
+#[path = "../it/hdf5s.rs"]
+mod hdf5s;
+mod hierarchy;
 mod json;
 #[path = "../it/zips.rs"]
 mod zips;
@@ -56,6 +59,7 @@ fn a_refusal_takes_little_memory() {
         archives::npz(),
         archives::torch(),
         archives::keras(),
+        hierarchy::hdf5(),
         binary::flax(),
         binary::mxnet(),
         binary::burnpack(),
