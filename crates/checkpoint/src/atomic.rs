@@ -179,8 +179,9 @@ pub(crate) fn fill(
     target: &Target,
     write: impl FnOnce(&mut dyn WriteSeek) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let mut out = BufWriter::with_capacity(BUFFER, Out { calls, file });
+    let mut out = BufWriter::with_capacity(BUFFER, Out::new(calls, file));
     let written = write(&mut out).and_then(|()| out.flush());
+    out.get_mut().finish();
     // What is still in the buffer after an error is of no use.
     let _ = out.into_parts();
     written.map_err(|e| Error::from_io(path, Action::Write, e))?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile, TempPath};
 
+use crate::ahead::Ahead;
 use crate::error::{Action, Error};
 
 /// What a save asks of the operating system. As they stand the methods do it; an implementation may refuse.
@@ -114,13 +115,30 @@ impl Directory {
 
 /// A file that is written through [`Calls`].
 pub(crate) struct Out<'a> {
-    pub(crate) calls: &'a dyn Calls,
-    pub(crate) file: &'a File,
+    calls: &'a dyn Calls,
+    file: &'a File,
+    position: u64,
+    ahead: Ahead,
+}
+
+impl<'a> Out<'a> {
+    /// A new file, at its start.
+    pub(crate) fn new(calls: &'a dyn Calls, file: &'a File) -> Self {
+        Self { calls, file, position: 0, ahead: Ahead::default() }
+    }
+
+    /// When everything is written.
+    pub(crate) fn finish(&mut self) {
+        self.ahead.finish(self.file);
+    }
 }
 
 impl Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.calls.write(self.file, bytes)
+        let written = self.calls.write(self.file, bytes)?;
+        self.position += written as u64;
+        self.ahead.wrote(self.file, self.position);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -131,6 +149,7 @@ impl Write for Out<'_> {
 impl Seek for Out<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let mut file = self.file;
-        file.seek(to)
+        self.position = file.seek(to)?;
+        Ok(self.position)
     }
 }
