@@ -58,6 +58,18 @@ pub struct Origin {
     pub format: Format,
 }
 
+impl Origin {
+    /// For a checkpoint that was read in another way than by [`Checkpoint::open`].
+    ///
+    /// ```
+    /// use espalier_checkpoint::{Format, Origin};
+    /// assert_eq!(Origin::new("model.pt", Format::Torch).format, Format::Torch);
+    /// ```
+    pub fn new(path: impl Into<PathBuf>, format: Format) -> Self {
+        Self { path: path.into(), format }
+    }
+}
+
 impl Checkpoint {
     /// Reads what tensors a file holds; their bytes are read when they are asked for, as long as the
     /// checkpoint or one of its tensors lives. The format is told by the content.

@@ -51,6 +51,30 @@ pub trait Provider: fmt::Debug + Send + Sync {
     fn stream(&self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Error> {
         hand(&self.read()?, take)
     }
+
+    /// Whether [`read_at`](Self::read_at) reads only what it is asked for.
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    /// Fills `out` with the bytes from `start` on. As it is, all are read for it.
+    ///
+    /// # Errors
+    ///
+    /// What keeps them from being read, among it that there are not as many.
+    fn read_at(&self, start: u64, out: &mut [u8]) -> Result<(), Error> {
+        fill(&self.read()?, start, out)
+    }
+}
+
+/// Copies what is in memory.
+fn fill(bytes: &[u8], start: u64, out: &mut [u8]) -> Result<(), Error> {
+    let start = usize::try_from(start).ok();
+    let part = start.and_then(|start| bytes.get(start..start.checked_add(out.len())?));
+    let ended =
+        || Error::io("a tensor".as_ref(), Action::Read, io::ErrorKind::UnexpectedEof.into());
+    out.copy_from_slice(part.ok_or_else(ended)?);
+    Ok(())
 }
 
 /// Hands on what is in memory.
@@ -89,6 +113,19 @@ impl Provider for FileRange {
             hand(&piece, take)?;
         }
         Ok(())
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn read_at(&self, start: u64, out: &mut [u8]) -> Result<(), Error> {
+        let error = |e| Error::io(self.source.path(), Action::Read, e);
+        let end = start.checked_add(out.len() as u64);
+        if end.is_none_or(|end| end > self.range.end - self.range.start) {
+            return Err(error(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.source.fill(self.range.start + start, out).map_err(error)
     }
 }
 
@@ -138,6 +175,20 @@ impl Data {
         match self {
             Self::Memory(bytes) => hand(bytes, take),
             Self::Lazy(provider) => provider.stream(take),
+        }
+    }
+
+    pub(crate) fn is_seekable(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Lazy(provider) => provider.is_seekable(),
+        }
+    }
+
+    pub(crate) fn read_at(&self, start: u64, out: &mut [u8]) -> Result<(), Error> {
+        match self {
+            Self::Memory(bytes) => fill(bytes, start, out),
+            Self::Lazy(provider) => provider.read_at(start, out),
         }
     }
 }

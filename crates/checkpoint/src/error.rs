@@ -17,6 +17,7 @@ use crate::codec::shard_fault::ShardFault;
 use crate::codec::torch::TorchFault;
 use crate::codec::zip::ZipFault;
 use crate::format::Format;
+use crate::keys::KeyFault;
 use crate::tensor::TensorFault;
 
 /// What went wrong with a file, a directory or a tensor.
@@ -203,6 +204,9 @@ pub enum Error {
         /// What is wrong with it.
         cause: KerasFault,
     },
+    /// Names that cannot be mapped.
+    #[error(transparent)]
+    Keys(#[from] KeyFault),
     /// A tensor cannot be made or converted.
     #[error("tensor {name:?}: {cause}")]
     Tensor {

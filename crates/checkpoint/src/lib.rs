@@ -54,6 +54,7 @@ mod error;
 #[cfg(test)]
 mod faults;
 mod format;
+mod keys;
 mod rotate;
 mod source;
 mod temporary;
@@ -84,6 +85,7 @@ pub use data::Provider;
 pub use dtype::Dtype;
 pub use error::{Action, Error};
 pub use format::Format;
+pub use keys::{KeyChange, KeyFault, KeyMap, KeyRule, Turn};
 pub use rotate::{Better, Keep, Rotation, Saved};
 pub use source::Source;
 pub use tensor::{NamedTensor, TensorFault};

@@ -399,6 +399,36 @@ impl NamedTensor {
         self.check_length(found)
     }
 
+    /// Whether a part can be read without the rest: then [`read_at`](Self::read_at) serves several threads.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// assert!(NamedTensor::f32("b", vec![0], &[])?.is_seekable());
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn is_seekable(&self) -> bool {
+        self.data.is_seekable()
+    }
+
+    /// Fills `out` with the bytes from `start` on.
+    ///
+    /// # Errors
+    ///
+    /// What keeps them from being read, or that there are not as many.
+    ///
+    /// ```
+    /// # use espalier_checkpoint::NamedTensor;
+    /// let tensor = NamedTensor::boolean("m", vec![3], &[true, false, true])?;
+    /// let mut part = [9; 2];
+    /// tensor.read_at(1, &mut part)?;
+    /// assert_eq!(part, [0, 1]);
+    /// assert!(tensor.read_at(2, &mut part).is_err());
+    /// # Ok::<(), espalier_checkpoint::Error>(())
+    /// ```
+    pub fn read_at(&self, start: u64, out: &mut [u8]) -> Result<(), Error> {
+        self.data.read_at(start, out)
+    }
+
     /// Writes the bytes, in a form that can be called where only errors of `std::io` are known: an
     /// [`Error`] of the crate comes out of [`write_atomically`](crate::write_atomically) as it is.
     ///

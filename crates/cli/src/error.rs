@@ -2,11 +2,16 @@
 
 use std::io;
 
+use espalier_files::FilesError;
+#[cfg(feature = "train")]
 use espalier_recipe::{PredictError, ReadError, RecipeError, TrainError};
 use thiserror::Error;
 
 /// The exit code of whatever is no fault of the command line.
 pub(crate) const FAILURE: u8 = 1;
+
+/// The exit code of a command that found what it looks for: a difference, an offender.
+pub(crate) const FOUND: u8 = 3;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -14,19 +19,30 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Checkpoint(#[from] espalier_checkpoint::Error),
     #[error(transparent)]
+    Files(#[from] FilesError),
+    #[cfg(feature = "train")]
+    #[error(transparent)]
     Recipe(#[from] ReadError),
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Train(Box<TrainError>),
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Predict(Box<PredictError>),
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+    #[error("{}: a report is a page of HTML: end its name in .html", path.display())]
+    NotAPage {
+        /// The output.
+        path: std::path::PathBuf,
+    },
     #[error("cannot set what Ctrl-C does: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("cannot write the numbers as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
+#[cfg(feature = "train")]
 impl CliError {
     /// The problems of a recipe, if they are the cause.
     pub(crate) fn recipe(&self) -> Option<&RecipeError> {
@@ -46,12 +62,14 @@ impl CliError {
 }
 
 // Boxed, for they are large and every result would be.
+#[cfg(feature = "train")]
 impl From<TrainError> for CliError {
     fn from(error: TrainError) -> Self {
         Self::Train(Box::new(error))
     }
 }
 
+#[cfg(feature = "train")]
 impl From<PredictError> for CliError {
     fn from(error: PredictError) -> Self {
         Self::Predict(Box::new(error))

@@ -1,17 +1,30 @@
-//! The program `espalier`: trains the network of a recipe, predicts with a trained one, and shows
-//! what a checkpoint holds.
+//! The program `espalier`: trains the network of a recipe, predicts with a trained one, and handles
+//! checkpoint files.
 //!
 //! Results go to standard output, progress, messages and errors to standard error. The exit code is
-//! 0 if all went well, 2 if the command line is wrong, and 1 otherwise.
+//! 0 if all went well, 3 if `diff` or `check` found something, 2 if the command line is wrong, and 1 otherwise.
 
 mod args;
+mod check;
+mod completions;
+mod convert;
 mod diagnose;
+mod diff;
 mod error;
+mod files;
+mod fold;
 mod hints;
 mod inspect;
+#[cfg(feature = "train")]
 mod predict;
+#[cfg(feature = "train")]
+mod problems;
+#[cfg(feature = "train")]
 mod progress;
+mod prune;
+mod report;
 mod terminal;
+#[cfg(feature = "train")]
 mod train;
 
 use std::env;
@@ -20,7 +33,7 @@ use std::process::ExitCode;
 use mimalloc::MiMalloc;
 
 use crate::args::{Args, Command};
-use crate::error::{CliError, FAILURE};
+use crate::error::{CliError, FAILURE, FOUND};
 use crate::terminal::{Console, Output};
 
 /// Training allocates and frees many tensors a step, which the system's allocators do slowly.
@@ -38,7 +51,8 @@ fn main() -> ExitCode {
     };
     let console = Console::new(args.color);
     match run(args, &console) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => ExitCode::from(FOUND),
         Err(error) => {
             terminal::to_stderr(&diagnose::text(&error, &console));
             ExitCode::from(FAILURE)
@@ -46,12 +60,32 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args, console: &Console) -> Result<(), CliError> {
+/// What a command came to that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// It found what it looks for, as a difference.
+    Found,
+}
+
+fn run(args: Args, console: &Console) -> Result<Outcome, CliError> {
     let mut output = Output::new();
+    let mut outcome = Outcome::Done;
     match args.command {
-        Command::Train(train) => train::run(&train, console, &mut output)?,
+        #[cfg(feature = "train")]
+        Command::Train(train) => train::run(&train, args.quiet, console, &mut output)?,
+        #[cfg(feature = "train")]
         Command::Predict(predict) => predict::run(&predict, &mut output)?,
-        Command::Inspect(inspect) => inspect::run(&inspect, console, &mut output)?,
+        Command::Prune(prune) => prune::run(&prune, args.quiet, console, &mut output)?,
+        Command::Convert(convert) => convert::run(&convert, args.quiet, console)?,
+        Command::Report(report) => report::run(&report, args.quiet, console, &mut output)?,
+        Command::Fold(fold) => fold::run(&fold, args.quiet, console, &mut output)?,
+        Command::Inspect(inspect) => inspect::run(&inspect, args.quiet, console, &mut output)?,
+        Command::Diff(diff) => outcome = diff::run(&diff, args.quiet, console, &mut output)?,
+        Command::Check(check) => outcome = check::run(&check, args.quiet, console, &mut output)?,
+        Command::Completions(shell) => completions::run(&shell, &mut output),
     }
-    output.finish()
+    output.finish()?;
+    Ok(outcome)
 }

@@ -21,6 +21,29 @@ pub(crate) struct Console {
     pub(crate) color: bool,
     /// Whether standard error shows more than ASCII.
     pub(crate) unicode: bool,
+    /// How words on standard output are coloured.
+    pub(crate) results: Paint,
+}
+
+/// Colours words, or does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Paint {
+    pub(crate) color: bool,
+}
+
+impl Paint {
+    pub(crate) fn green(self, word: &str) -> String {
+        self.with(word, 32)
+    }
+
+    pub(crate) fn red(self, word: &str) -> String {
+        self.with(word, 31)
+    }
+
+    /// With a colour of those that every terminal has.
+    fn with(self, word: &str, code: u8) -> String {
+        if self.color { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+    }
 }
 
 impl Console {
@@ -35,9 +58,12 @@ impl Console {
         };
         let terminal = io::stderr().is_terminal();
         let live = terminal && !console::is_dumb();
-        let color = colored(color, live, env::var_os("NO_COLOR").as_deref());
+        let no_color = env::var_os("NO_COLOR");
+        let shows = io::stdout().is_terminal() && !console::is_dumb();
+        let results = Paint { color: colored(color, shows, no_color.as_deref()) };
+        let color = colored(color, live, no_color.as_deref());
         console::set_colors_enabled_stderr(color);
-        Self { tables, live, color, unicode: unicode && terminal }
+        Self { tables, live, color, unicode: unicode && terminal, results }
     }
 }
 
@@ -79,6 +105,17 @@ impl Output {
                 self.failure = Some(error);
             }
         }
+    }
+
+    /// Writes one JSON document.
+    pub(crate) fn json(
+        &mut self,
+        document: &(impl serde::Serialize + ?Sized),
+    ) -> Result<(), CliError> {
+        let mut json = serde_json::to_string_pretty(document)?;
+        json.push('\n');
+        self.write(&json);
+        Ok(())
     }
 
     /// The failure to write, if there was one.

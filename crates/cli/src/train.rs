@@ -2,19 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use espalier_recipe::{Prepared, Recipe, RunOptions, Summary};
 
 use crate::args::TrainArgs;
-use crate::error::{CliError, FAILURE};
+use crate::error::CliError;
+use crate::files::stop_on_ctrl_c;
 use crate::progress::Progress;
 use crate::terminal::{Console, Output, harmless};
 
 pub(crate) fn run(
     args: &TrainArgs,
+    quiet: bool,
     console: &Console,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -26,24 +25,11 @@ pub(crate) fn run(
     let directory = prepared.directory().to_owned();
 
     let (steps, epochs) = (prepared.steps(), prepared.epochs());
-    let mut progress = Progress::new(args.quiet, console, (steps, epochs), stop, output);
+    let mut progress = Progress::new(quiet, console, (steps, epochs), stop, output);
     let trained = prepared.train(&mut progress);
     progress.close();
     output.write(&closing(&trained?, prunes, &directory));
     Ok(())
-}
-
-/// A flag that is set by the first Ctrl-C. The second one ends the program there and then, whatever
-/// it waits for.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, CliError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let pressed = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if pressed.swap(true, Ordering::Relaxed) {
-            process::exit(i32::from(FAILURE));
-        }
-    })?;
-    Ok(stop)
 }
 
 /// What the run came to, a line each.

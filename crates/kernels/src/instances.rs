@@ -4,7 +4,8 @@
 //! would be most of what such a crate is built from.
 
 use crate::orthogonal::{self, Frame, OrthogonalMap, OrthogonalTape, congruence};
-use crate::{DenseError, dense};
+use crate::product::{self, Product};
+use crate::{DenseError, Departure, dense, gram, singular};
 
 macro_rules! instances {
     (@for $float:ident $(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty = $generic:path;)*) => {
@@ -35,8 +36,11 @@ instances! {
     fn orthonormal_columns(rows: usize, columns: usize, values: &[Self]) -> Result<Vec<Self>, DenseError> = dense::orthonormal_columns_of;
     fn householder_reflectors(rows: usize, columns: usize, values: &[Self]) -> Result<Vec<Self>, DenseError> = dense::householder_reflectors_of;
     fn svd(rows: usize, columns: usize, values: &[Self]) -> Result<[Vec<Self>; 3], DenseError> = dense::svd_of;
+    fn singular_values(rows: usize, columns: usize, values: &[Self]) -> Result<Vec<Self>, DenseError> = singular::singular_values_of;
     fn eigh(n: usize, values: &[Self]) -> Result<[Vec<Self>; 2], DenseError> = dense::eigh_of;
+    fn orthogonality(rows: usize, columns: usize, values: &[Self]) -> Result<Option<Departure>, DenseError> = gram::orthogonality_of;
     fn orthogonal(map: OrthogonalMap, frame: &Frame, x: &[Self], base: Option<&[Self]>, keep: bool) -> Orthogonal<Self> = orthogonal::value;
+    fn add_product(sizes: &Product, alpha: f64, a: &[Self], b: &[Self], out: &mut [Self]) -> Result<(), DenseError> = product::add;
     fn congruence(frame: &Frame, q: &[Self], l: &[Self]) -> Vec<Self> = congruence::value;
     fn congruence_backward(frame: &Frame, q: &[Self], l: &[Self], grad: &[Self]) -> (Vec<Self>, Vec<Self>) = congruence::gradient;
     fn orthogonal_backward(tape: &OrthogonalTape<Self>, x: &[Self], base: Option<&[Self]>, grad: &[Self]) -> Vec<Self> = orthogonal::gradient;

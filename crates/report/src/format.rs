@@ -17,8 +17,32 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A size in bytes, with two digits or more in the largest unit of 1024 that it fills.
+///
+/// ```
+/// assert_eq!((espalier_report::bytes(999), espalier_report::bytes(1_300_000)), ("999 B".into(), "1.2 MiB".into()));
+/// ```
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if number < 1024 {
+        return format!("{number} B");
+    }
+    let mut size = number as f64 / 1024.0;
+    let mut unit = 0;
+    // 1023.96 would be shown as 1024.0.
+    while size >= 1023.95 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    format!("{size:.1} {}", UNITS[unit])
+}
+
 /// A statistic with four significant digits, `-` if there is none.
-pub(crate) fn statistic(value: Option<f64>) -> String {
+///
+/// ```
+/// assert_eq!(espalier_report::statistic(Some(0.123456)), "0.1235");
+/// ```
+pub fn statistic(value: Option<f64>) -> String {
     let Some(value) = value else {
         return "-".into();
     };
@@ -39,7 +63,11 @@ pub(crate) fn statistic(value: Option<f64>) -> String {
 
 /// A share from 0 to 1 in per cent with two decimals, `-` if there is none. Only all is 100 %, and only
 /// nothing is 0 %: a layer with one element left is not shown as empty.
-pub(crate) fn per_cent(share: Option<f64>) -> String {
+///
+/// ```
+/// assert_eq!(espalier_report::per_cent(Some(0.5)), "50.00%");
+/// ```
+pub fn per_cent(share: Option<f64>) -> String {
     let Some(share) = share else {
         return "-".into();
     };
@@ -51,7 +79,11 @@ pub(crate) fn per_cent(share: Option<f64>) -> String {
 }
 
 /// A shape such as `64x3x7x7`; a scalar is `()`.
-pub(crate) fn shape(sizes: &[usize]) -> String {
+///
+/// ```
+/// assert_eq!(espalier_report::shape(&[64, 3, 7, 7]), "64x3x7x7");
+/// ```
+pub fn shape(sizes: &[usize]) -> String {
     if sizes.is_empty() {
         return "()".into();
     }
@@ -60,7 +92,11 @@ pub(crate) fn shape(sizes: &[usize]) -> String {
 
 /// A name from a file, harmless to a terminal: what moves the cursor, colours or turns the direction
 /// of writing is shown as an escape.
-pub(crate) fn harmless(name: &str) -> String {
+///
+/// ```
+/// assert_eq!(espalier_report::harmless("a\n"), "a\\u{a}");
+/// ```
+pub fn harmless(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for character in name.chars() {
         let directs = matches!(character,
@@ -85,6 +121,21 @@ mod tests {
             assert_eq!(grouped(number), text);
         }
         assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn sizes() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (5 << 30, "5.0 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
     }
 
     #[test]

@@ -50,17 +50,32 @@ impl Style {
 /// The least width of the column of names, in characters, before other columns are left out.
 const NAME_WIDTH: u16 = 12;
 
-/// A column: its heading, and how soon it is left out on a narrow terminal (0: never).
-pub(crate) struct Column {
-    pub(crate) heading: &'static str,
-    pub(crate) dispensable: u8,
+/// A column of a table.
+///
+/// ```
+/// let column = espalier_report::Column { heading: "name", dispensable: 0 };
+/// assert_eq!(column.dispensable, 0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// The heading.
+    pub heading: &'static str,
+    /// How soon it is left out on a narrow terminal; 0: never.
+    pub dispensable: u8,
 }
 
 /// Draws rows under headings. The first column holds names, which break over several lines where the
 /// terminal is narrow; columns that are `text` are set left, numbers right.
 ///
 /// Columns are left out, the most dispensable first, until the rest fits; a last line names them.
-pub(crate) fn draw(columns: &[Column], text: usize, rows: &[Vec<String>], style: Style) -> String {
+///
+/// ```
+/// use espalier_report::{Column, Style, draw};
+/// let columns = ["name", "size"].map(|heading| Column { heading, dispensable: 0 });
+/// let text = draw(&columns, 1, &[vec!["a".into(), "12".into()]], Style::ascii());
+/// assert_eq!(text.lines().nth(3), Some("| a    |   12 |"));
+/// ```
+pub fn draw(columns: &[Column], text: usize, rows: &[Vec<String>], style: Style) -> String {
     let mut shown: Vec<usize> = (0..columns.len()).collect();
     let mut table = build(columns, text, rows, &shown, style);
     let fits = |table: &Table| style.width.is_none_or(|width| least_width(table) <= width);

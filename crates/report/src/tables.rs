@@ -1,8 +1,9 @@
 //! The tables of the program.
 
-use crate::format::{grouped, harmless, per_cent, shape, statistic};
+use espalier_files::{Summary, TensorRow};
+
+use crate::format::{bytes, grouped, harmless, per_cent, shape, statistic};
 use crate::style::{Column, Style, draw};
-use crate::summary::{Summary, TensorRow, share};
 
 const fn column(heading: &'static str, dispensable: u8) -> Column {
     Column { heading, dispensable }
@@ -20,14 +21,15 @@ const fn column(heading: &'static str, dispensable: u8) -> Column {
 ///
 /// ```
 /// use espalier_checkpoint::{Checkpoint, NamedTensor};
-/// use espalier_report::{Style, summarize, table};
+/// use espalier_files::{Silent, inspect};
+/// use espalier_report::{Style, table};
 /// let mut checkpoint = Checkpoint::new();
 /// checkpoint.push(NamedTensor::f32("w", vec![2], &[0.0, 1.0])?)?;
-/// let text = table(&summarize("m", "safetensors", &checkpoint), Style::ascii());
+/// let text = table(&inspect(&checkpoint, &std::sync::Arc::new(Silent))?, Style::ascii());
 /// assert_eq!(text.lines().nth(3), Some(
 ///     "| w          | F32   | 2     |          2 |     1 |   50.00% | 0.5000 | 0.5000 |   0 | 1.000 |"
 /// ));
-/// # Ok::<(), espalier_checkpoint::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn table(summary: &Summary, style: Style) -> String {
     let columns = [
@@ -60,6 +62,48 @@ pub fn table(summary: &Summary, style: Style) -> String {
     text.extend(summary.tensors.iter().filter_map(not_finite));
     text.push_str(&not_decoded(own()));
     text
+}
+
+/// The table of a summary without a look at the elements: names, types, shapes, parameters and bytes.
+///
+/// Narrow terminals and names are dealt with as in [`table`].
+///
+/// ```
+/// use espalier_checkpoint::{Checkpoint, NamedTensor};
+/// use espalier_report::{Style, headers_table};
+/// let mut checkpoint = Checkpoint::new();
+/// checkpoint.push(NamedTensor::f32("w", vec![2], &[0.0, 1.0])?)?;
+/// let text = headers_table(&espalier_files::headers(&checkpoint), Style::ascii());
+/// assert_eq!(text.lines().nth(3), Some("| w          | F32   | 2     |          2 |   8 B |"));
+/// # Ok::<(), espalier_checkpoint::Error>(())
+/// ```
+pub fn headers_table(summary: &Summary, style: Style) -> String {
+    let columns = [
+        column("name", 0),
+        column("dtype", 1),
+        column("shape", 0),
+        column("parameters", 0),
+        column("bytes", 0),
+    ];
+    let total = &summary.total;
+    let mut rows: Vec<Vec<String>> = summary
+        .tensors
+        .iter()
+        .map(|row| {
+            let mut cells = tensor_row(row);
+            cells.truncate(4);
+            cells.push(bytes(row.bytes));
+            cells
+        })
+        .collect();
+    rows.push(vec![
+        format!("total of {}", grouped(total.tensors)),
+        String::new(),
+        String::new(),
+        grouped(total.parameters),
+        bytes(total.bytes),
+    ]);
+    draw(&columns, 3, &rows, style)
 }
 
 /// The line about the values of a tensor that are not finite, if it has any.
@@ -159,7 +203,7 @@ pub fn parameter_table(rows: &[ParameterRow], title: &str, style: Style) -> Stri
     ];
     let sum = |of: fn(&ParameterRow) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
     let line = |name: String, shape: String, parameters: u64, zeros: u64| {
-        let share = share(zeros, parameters);
+        let share = if parameters == 0 { 0.0 } else { zeros as f64 / parameters as f64 };
         vec![name, shape, grouped(parameters), grouped(zeros), per_cent(Some(share))]
     };
     let mut lines: Vec<Vec<String>> = rows
@@ -173,23 +217,29 @@ pub fn parameter_table(rows: &[ParameterRow], title: &str, style: Style) -> Stri
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use espalier_checkpoint::{Checkpoint, Dtype, NamedTensor};
+    use espalier_files::{Silent, inspect};
 
     use super::*;
-    use crate::summary::summarize;
+
+    fn summarize(checkpoint: &Checkpoint) -> Summary {
+        inspect(checkpoint, &Arc::new(Silent)).unwrap()
+    }
 
     fn summary() -> Summary {
         let weight: Vec<f32> = (0..1200).map(|i| [0.0, 1.5, -0.5][i % 3]).collect();
         let tensors = [
             NamedTensor::f32("encoder.layers.0.attention.query.weight", vec![4, 300], &weight),
             NamedTensor::f32("b", vec![], &[f32::NAN]),
-            NamedTensor::new("scale", Dtype::F8E4M3, vec![8], vec![0; 8]),
+            NamedTensor::new("scale", Dtype::F6E2M3, vec![8], vec![0; 6]),
         ];
         let mut checkpoint = Checkpoint::new();
         for tensor in tensors {
             checkpoint.push(tensor.unwrap()).unwrap();
         }
-        summarize("m", "safetensors", &checkpoint)
+        summarize(&checkpoint)
     }
 
     fn rows() -> Vec<ParameterRow> {
@@ -210,11 +260,11 @@ mod tests {
 +===============================================================================================================================+
 | encoder.layers.0.attention.query.weight | F32     | 4x300 |      1,200 |   400 |   33.33% | 0.3333 | 0.8498 | -0.5000 | 1.500 |
 | b                                       | F32     | ()    |          1 |     0 |    0.00% |      - |      - |       - |     - |
-| scale                                   | F8_E4M3 | 8     |          8 |     - |        - |      - |      - |       - |     - |
+| scale                                   | F6_E2M3 | 8     |          8 |     - |        - |      - |      - |       - |     - |
 | total of 3                              |         |       |      1,209 |   400 |   33.31% |        |        |         |       |
 +-----------------------------------------+---------+-------+------------+-------+----------+--------+--------+---------+-------+
 not finite: b has 1 of 1 values (NaN or infinite); there are no statistics
-8 values of F8_E4M3 are not decoded and left out of zeros and statistics
+8 values of F6_E2M3 are not decoded and left out of zeros and statistics
 ";
         assert_eq!(table(&summary(), Style::ascii()), expected);
     }
@@ -228,12 +278,12 @@ not finite: b has 1 of 1 values (NaN or infinite); there are no statistics
 │ encoder.layers.0.attention ┆ F32     ┆ 4x300 ┆      1,200 ┆   400 ┆   33.33% │
 │ .query.weight              ┆         ┆       ┆            ┆       ┆          │
 │ b                          ┆ F32     ┆ ()    ┆          1 ┆     0 ┆    0.00% │
-│ scale                      ┆ F8_E4M3 ┆ 8     ┆          8 ┆     - ┆        - │
+│ scale                      ┆ F6_E2M3 ┆ 8     ┆          8 ┆     - ┆        - │
 │ total of 3                 ┆         ┆       ┆      1,209 ┆   400 ┆   33.31% │
 └────────────────────────────┴─────────┴───────┴────────────┴───────┴──────────┘
 left out for want of width: mean, std, min, max
 not finite: b has 1 of 1 values (NaN or infinite); there are no statistics
-8 values of F8_E4M3 are not decoded and left out of zeros and statistics
+8 values of F6_E2M3 are not decoded and left out of zeros and statistics
 ";
         assert_eq!(table(&summary(), Style::utf8().with_width(80)), expected);
     }
@@ -289,7 +339,7 @@ empty
         let mut checkpoint = Checkpoint::new();
         checkpoint.push(NamedTensor::f32("a\n", vec![4], &values).unwrap()).unwrap();
         checkpoint.push(NamedTensor::f32("b", vec![2], &values[1..2].repeat(2)).unwrap()).unwrap();
-        let text = table(&summarize("m", "safetensors", &checkpoint), Style::ascii());
+        let text = table(&summarize(&checkpoint), Style::ascii());
         let below: Vec<&str> = text.lines().filter(|line| !line.starts_with(['|', '+'])).collect();
         let expected = "not finite: a\\u{a} has 2 of 4 values (NaN or infinite); its statistics are \
                         over the finite ones";
@@ -303,11 +353,11 @@ empty
             let tensor = NamedTensor::new(name, dtype, vec![size], vec![0; bytes]).unwrap();
             checkpoint.push(tensor).unwrap();
         };
-        push("c", Dtype::C64, 1, 8);
-        push("a", Dtype::F8E4M3, 3, 3);
-        push("b", Dtype::F8E4M3, 4, 4);
-        push("none", Dtype::F8E5M2, 0, 0);
-        let mut summary = summarize("m", "safetensors", &checkpoint);
+        push("c", Dtype::F6E3M2, 4, 3);
+        push("a", Dtype::F6E2M3, 4, 3);
+        push("b", Dtype::F6E2M3, 8, 6);
+        push("none", Dtype::F6E2M3, 0, 0);
+        let mut summary = summarize(&checkpoint);
         let total = |summary: &Summary| {
             let text = table(summary, Style::ascii());
             let line = text.lines().find(|line| line.starts_with("| total")).unwrap();
@@ -318,27 +368,27 @@ empty
         };
         let left_out = "not decoded and left out of zeros and statistics";
         let lines = [
-            format!("1 value of C64 is {left_out}"),
-            format!("7 values of F8_E4M3 are {left_out}"),
+            format!("4 values of F6_E3M2 are {left_out}"),
+            format!("12 values of F6_E2M3 are {left_out}"),
         ];
-        assert_eq!(total(&summary), ("8 - -".to_owned(), lines.to_vec()));
+        assert_eq!(total(&summary), ("16 - -".to_owned(), lines.to_vec()));
 
         // Elements count where they are tied to.
-        assert!(summary.tie("b", "a"));
-        assert_eq!(total(&summary).1[1], format!("3 values of F8_E4M3 are {left_out}"));
+        summary.tensors[2].tied_to = Some("a".into());
+        assert_eq!(total(&summary).1[1], format!("4 values of F6_E2M3 are {left_out}"));
 
         checkpoint.push(NamedTensor::f32("w", vec![2], &[0.0, 1.0]).unwrap()).unwrap();
-        let summary = summarize("m", "safetensors", &checkpoint);
-        assert_eq!(total(&summary), ("10 1 50.00%".to_owned(), lines.to_vec()));
+        let summary = summarize(&checkpoint);
+        assert_eq!(total(&summary), ("18 1 50.00%".to_owned(), lines.to_vec()));
 
-        let nothing = summarize("m", "safetensors", &Checkpoint::new());
+        let nothing = summarize(&Checkpoint::new());
         assert_eq!(total(&nothing), ("0 0 0.00%".to_owned(), vec![]));
     }
 
     #[test]
     fn a_tied_tensor_says_so() {
         let mut summary = summary();
-        assert!(summary.tie("b", "scale"));
+        summary.tensors[1].tied_to = Some("scale".into());
         let text = table(&summary, Style::ascii());
         assert!(text.contains("| b = scale "), "{text}");
     }

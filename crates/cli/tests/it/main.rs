@@ -3,22 +3,42 @@
 // Helpers are not tests in the eyes of the linter.
 #![allow(clippy::unwrap_used)]
 
-mod digits;
-mod inspect;
+mod check;
 #[cfg(unix)]
+mod chromium;
+mod completions;
+mod conventions;
+mod convert;
+mod diff;
+#[cfg(feature = "train")]
+mod digits;
+mod fold;
+mod inspect;
+#[cfg(all(feature = "train", unix))]
 mod interrupt;
+#[cfg(feature = "train")]
 mod predict;
+mod prune;
+mod report;
+#[cfg(unix)]
+mod report_browser;
+#[cfg(feature = "train")]
 mod streams;
+#[cfg(feature = "train")]
 mod train;
 mod usage;
+#[cfg(feature = "train")]
 mod wrong_recipe;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "train")]
+use std::path::PathBuf;
 use std::process::Output;
 
 use assert_cmd::Command;
 
 /// A recipe that is trained in an instant, with pruning after its first epoch.
+#[cfg(feature = "train")]
 const TINY: &str = r#"
 name = "tiny"
 data = { source = "digits" }
@@ -64,6 +84,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Writes a recipe into a directory.
+#[cfg(feature = "train")]
 fn recipe(directory: &Path, text: &str) -> PathBuf {
     let path = directory.join("net.toml");
     std::fs::write(&path, text).unwrap();

@@ -346,7 +346,7 @@ pub(super) fn add<T: Real>(target: &mut Matrix<T>, weight: f64, source: &Matrix<
 }
 
 /// `out = alpha lhs rhs`, or that added to `out`.
-pub(super) fn product<T: Real>(
+pub(crate) fn product<T: Real>(
     out: MatMut<'_, T>,
     accum: Accum,
     alpha: f64,

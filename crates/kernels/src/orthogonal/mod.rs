@@ -7,7 +7,7 @@ mod divide;
 mod exp;
 mod householder;
 mod inverse;
-mod matrix;
+pub(crate) mod matrix;
 mod parts;
 mod series;
 mod square;

@@ -108,24 +108,37 @@ fn cut_words(words: &[u64], bits: usize) -> impl Iterator<Item = &[u64]> {
         .map(move |words| &words[..words.len().min(count)])
 }
 
-/// A number of which a mask keeps all bits or none.
+/// A number, or the bits of one, of which a mask keeps all or none.
 pub trait Maskable: Copy + Send {
     /// The number where `lane` is all ones, zero where it is none.
     fn under(self, lane: i32) -> Self;
 }
 
 macro_rules! maskable {
-    ($($float:ty: $bits:ty),*) => {$(
-        impl Maskable for $float {
+    ($($bits:ty: $($float:ty)?),*) => {$(
+        impl Maskable for $bits {
             #[inline(always)]
             fn under(self, lane: i32) -> Self {
                 // A signed number is cut or filled with its sign: ones stay ones.
-                Self::from_bits(self.to_bits() & lane as $bits)
+                self & lane as $bits
             }
         }
+        $(impl Maskable for $float {
+            #[inline(always)]
+            fn under(self, lane: i32) -> Self {
+                Self::from_bits(self.to_bits().under(lane))
+            }
+        })?
     )*};
 }
-maskable!(f32: u32, f64: u64, f16: u16, bf16: u16);
+maskable!(u16: f16, u32: f32, u64: f64);
+
+impl Maskable for bf16 {
+    #[inline(always)]
+    fn under(self, lane: i32) -> Self {
+        Self::from_bits(self.to_bits().under(lane))
+    }
+}
 
 /// Bits that are looked up together.
 const LANES: usize = u8::BITS as usize;

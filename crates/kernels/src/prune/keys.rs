@@ -30,6 +30,12 @@ pub(crate) trait Key: Copy + Ord + Default + Send + Sync {
 
     /// The score.
     fn score(self) -> f64;
+
+    /// As a number; bits that there are not are lost.
+    fn from_u64(bits: u64) -> Self;
+
+    /// The number.
+    fn to_u64(self) -> u64;
 }
 
 /// The key of every NaN: the one above infinity.
@@ -72,6 +78,16 @@ macro_rules! key {
 
             fn score(self) -> f64 {
                 <$float>::from_bits(self).into()
+            }
+
+            #[inline(always)]
+            fn from_u64(bits: u64) -> Self {
+                bits as Self
+            }
+
+            #[inline(always)]
+            fn to_u64(self) -> u64 {
+                self.into()
             }
         }
     };
@@ -164,7 +180,7 @@ fn random<T>(seed: u64, order: Order, start: usize, out: &mut [T], of: impl Fn(f
 
 /// Every bit of the result depends on all those given (SplitMix64).
 #[inline(always)]
-fn mixed(x: u64) -> u64 {
+pub(crate) fn mixed(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod bits;
+pub(crate) mod channels;
 mod clear;
 pub(crate) mod count;
 mod cut;
@@ -10,3 +11,4 @@ pub(crate) mod lowest;
 pub(crate) mod norms;
 pub(crate) mod patterns;
 pub(crate) mod scores;
+pub(crate) mod stream;
