@@ -82,7 +82,7 @@ pub(super) fn lowest<O: Observer>(
         Dtype::F64 => Fineness::Double,
         _ => Fineness::Single,
     };
-    let fineness = tensors.iter().map(fineness).max().unwrap_or(Fineness::Brain);
+    let fineness = tensors.iter().map(fineness).reduce(Fineness::join).unwrap_or(Fineness::Brain);
     let whole = anywhere(tensors);
     let rank = |at: usize| rank(method, first + at);
     let mut search = LowestSearch::new(fineness, count);

@@ -1,5 +1,6 @@
 //! The lowest scores of what is larger than memory: read stretch by stretch, a few times over.
 
+use half::f16;
 use pulp::Arch;
 
 use super::bits::{Bits, WORD};
@@ -57,8 +58,16 @@ impl Stretch<'_> {
 
     /// The keys of the positions from `from` on.
     #[inline(always)]
-    fn keys<K: Key>(&self, from: usize, keys: &mut [K]) {
+    fn keys<K: Key>(&self, fineness: Fineness, from: usize, keys: &mut [K]) {
+        // The bits without that of the sign, where a `f32` of the same type has its upper ones.
+        let short = |bits: u16| K::from_u64(u64::from(bits & i16::MAX as u16) << DIGIT);
         match self {
+            Self::Magnitude(Values::BF16(x)) if fineness == Fineness::Brain => {
+                keys.iter_mut().zip(&x[from..]).for_each(|(key, x)| *key = short(x.to_bits()));
+            }
+            Self::Magnitude(Values::F16(x)) if fineness == Fineness::Half => {
+                keys.iter_mut().zip(&x[from..]).for_each(|(key, x)| *key = short(x.to_bits()));
+            }
             Self::Magnitude(values) => {
                 K::fill(&Scores::Magnitude(*values), Order::Stored, from, keys);
             }
@@ -74,27 +83,29 @@ impl Stretch<'_> {
 
     /// Does `act` on the keys of each block, with the place of the first.
     #[inline(always)]
-    fn blocks<K: Key>(&self, mut act: impl FnMut(usize, &[K])) {
+    fn blocks<K: Key>(&self, fineness: Fineness, mut act: impl FnMut(usize, &[K])) {
         let mut buffer = [K::default(); BLOCK];
         for from in (0..self.len()).step_by(BLOCK) {
             let keys = &mut buffer[..BLOCK.min(self.len() - from)];
-            self.keys(from, keys);
+            self.keys(fineness, from, keys);
             act(from, keys);
         }
     }
 }
 
-/// How fine the scores are that are ranked together: the greatest of those of all tensors.
+/// How fine the scores are that are ranked together: those of all tensors, [joined](Self::join).
 ///
 /// ```
 /// use espalier_kernels::Fineness;
-/// assert!(Fineness::Brain < Fineness::Single);
+/// assert_eq!(Fineness::Brain.join(Fineness::Double), Fineness::Double);
+/// // Neither of the two holds the other's.
+/// assert_eq!(Fineness::Brain.join(Fineness::Half), Fineness::Single);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fineness {
-    /// Magnitudes of `bf16`.
+    /// Magnitudes of `bf16` alone.
     Brain,
-    /// Magnitudes of `f16`.
+    /// Magnitudes of `f16` alone.
     Half,
     /// Magnitudes of `f32`, or random numbers.
     Single,
@@ -110,9 +121,31 @@ impl Fineness {
     /// Lowest bits of a key that are never set.
     fn unused(self) -> u32 {
         match self {
-            Self::Brain => 16,
-            Self::Half => 13,
+            Self::Brain | Self::Half => DIGIT,
             Self::Single | Self::Double => 0,
+        }
+    }
+
+    /// That in which magnitudes of both kinds can be ranked.
+    pub fn join(self, other: Self) -> Self {
+        if self == other { self } else { self.max(other).max(Self::Single) }
+    }
+
+    /// The key of infinity: those above are of what is no number.
+    fn infinity(self) -> u64 {
+        match self {
+            Self::Half => u64::from(f16::INFINITY.to_bits()) << DIGIT,
+            Self::Brain | Self::Single => f32::INFINITY.to_bits().into(),
+            Self::Double => f64::INFINITY.to_bits(),
+        }
+    }
+
+    /// The magnitude with that key.
+    fn magnitude(self, key: u64) -> f64 {
+        match self {
+            Self::Half => f16::from_bits((key >> DIGIT) as u16).into(),
+            Self::Brain | Self::Single => f32::from_bits(key as u32).into(),
+            Self::Double => f64::from_bits(key),
         }
     }
 }
@@ -209,7 +242,7 @@ impl LowestSearch {
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                stretch.blocks(|_, keys: &[K]| {
+                stretch.blocks(self.fineness, |_, keys: &[K]| {
                     for keys in keys.chunks(WORD) {
                         let (under, upto) = (count_below(keys, low), count_below(keys, high));
                         places.zeros += count_below(keys, one);
@@ -287,11 +320,11 @@ impl Counts {
 
     fn add_by<K: Key>(&mut self, stretch: &Stretch<'_>) {
         let [even, odd] = &mut self.turns[..] else { return };
-        let LowestSearch { prefix, shift, .. } = self.search;
+        let LowestSearch { fineness, prefix, shift, .. } = self.search;
         let digit = |key: &K| usize::from(key.digit(shift - DIGIT));
         let mut greatest = K::default();
         if shift == K::BITS {
-            stretch.blocks(|_, keys: &[K]| {
+            stretch.blocks(fineness, |_, keys: &[K]| {
                 greatest = Arch::new().dispatch(
                     #[inline(always)]
                     || keys.iter().fold(greatest, |a, b| a.max(*b)),
@@ -308,7 +341,7 @@ impl Counts {
             });
         } else {
             let prefix = K::from_u64(prefix);
-            stretch.blocks(|_, keys: &[K]| {
+            stretch.blocks(fineness, |_, keys: &[K]| {
                 for key in keys.iter().filter(|key| key.above(shift) == prefix) {
                     even[digit(key)] += 1;
                 }
@@ -327,10 +360,7 @@ impl Counts {
 
     /// Whether a NaN was among the magnitudes. Only the first counts tell.
     pub fn saw_nan(&self) -> bool {
-        match self.search.fineness {
-            Fineness::Double => self.greatest > f64::INFINITY.to_bits(),
-            _ => self.greatest > u64::from(f32::INFINITY.to_bits()),
-        }
+        self.greatest > self.search.fineness.infinity()
     }
 
     fn flush(&mut self) {
@@ -391,10 +421,7 @@ pub struct Cut {
 impl Cut {
     /// The magnitude; of no meaning for random numbers.
     pub fn threshold(&self) -> f64 {
-        match self.fineness {
-            Fineness::Double => f64::from_bits(self.key),
-            _ => f32::from_bits(self.key as u32).into(),
-        }
+        self.fineness.magnitude(self.key)
     }
 
     /// Clears what goes of a stretch.
@@ -417,7 +444,7 @@ impl Cut {
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                stretch.blocks(|from, keys: &[K]| {
+                stretch.blocks(self.fineness, |from, keys: &[K]| {
                     let words = kept.words[from / WORD..].iter_mut();
                     for (word, keys) in words.zip(keys.chunks(WORD)) {
                         *word &= !below(keys, bound);

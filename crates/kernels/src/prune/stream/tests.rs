@@ -82,6 +82,10 @@ proptest! {
                 })
                 .collect();
             check(&mixed, Fineness::Double, count);
+            let short: Vec<Values<'_>> = (0..sizes.len())
+                .map(|i| if i % 2 == 0 { Values::BF16(&brains[i]) } else { Values::F16(&halves[i]) })
+                .collect();
+            check(&short, Fineness::Brain.join(Fineness::Half), count);
         }
     }
 }
@@ -127,4 +131,9 @@ fn nan_is_seen() {
     other.add(&Stretch::Magnitude(Values::BF16(&[bf16::NAN])));
     counts.merge(other);
     assert!(counts.saw_nan());
+    for (value, is_nan) in [(f16::INFINITY, false), (f16::NAN, true), (-f16::NAN, true)] {
+        let mut counts = LowestSearch::new(Fineness::Half, 1).counts();
+        counts.add(&Stretch::Magnitude(Values::F16(&[f16::ONE, value])));
+        assert_eq!(counts.saw_nan(), is_nan);
+    }
 }
