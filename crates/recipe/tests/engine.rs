@@ -220,6 +220,7 @@ fn a_recipe_end_to_end() {
     assert_eq!(weights(&model), (886, 36 + 64 * 16 + 16 * 16 + 16 * 10));
     assert_eq!(summary.sparsity, 886.0 / 1476.0);
     assert_eq!(summary.seed, 5);
+    assert!(recorder.epochs.iter().all(|m| m.gradient_norm > 0.0 && m.gradient_norm < 1e3));
     let sparsities: Vec<f64> = recorder.epochs.iter().map(|m| m.sparsity).collect();
     assert_eq!(sparsities, [0.0, 0.0, 590.0 / 1476.0, 886.0 / 1476.0]);
     assert_eq!(summary.accuracy.before_pruning, recorder.epochs[1].test_accuracy);

@@ -88,6 +88,8 @@ pub struct EpochMetrics {
     pub test_accuracy: f64,
     /// Mean loss of the test examples after the epoch.
     pub test_loss: f64,
+    /// Euclidean norm of all gradients together in the epoch's last step, before they are clipped.
+    pub gradient_norm: f64,
     /// The learning rate of each group in the epoch's last step, by the group's name.
     pub rates: BTreeMap<String, f64>,
     /// Fraction of the network's weights (parameters of two or more dimensions) that are zero.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::Device;
+use espalier::clip::{NormKind, grad_norm};
 use espalier::nn::Sequential;
 use espalier::{Error, Parametrized};
 
@@ -22,6 +23,8 @@ struct Step {
     net: Parametrized<Sequential>,
     loss: f64,
     right: usize,
+    /// Of all gradients together, if it was asked for.
+    gradient_norm: Option<f64>,
 }
 
 /// What the steps of an epoch add up to.
@@ -29,6 +32,7 @@ struct Steps {
     net: Parametrized<Sequential>,
     loss: f64,
     accuracy: f64,
+    gradient_norm: f64,
 }
 
 impl Prepared {
@@ -87,7 +91,7 @@ impl Prepared {
         observer: &mut dyn Observer,
     ) -> Result<Parametrized<Sequential>, TrainError> {
         let start = Instant::now();
-        let Steps { net, loss, accuracy } =
+        let Steps { net, loss, accuracy, gradient_norm } =
             self.steps_of(net, epoch, writing.replaces, observer)?;
         let step = self.steps() / self.epochs * (epoch + 1);
         let network = plain(&net);
@@ -103,6 +107,7 @@ impl Prepared {
             train_accuracy: accuracy,
             test_accuracy: score.accuracy,
             test_loss: score.loss,
+            gradient_norm,
             rates: self.groups.rates(),
             sparsity: sparsity(&table(&network)?),
             seconds: start.elapsed().as_secs_f64(),
@@ -121,8 +126,9 @@ impl Prepared {
     ) -> Result<Steps, TrainError> {
         let mut images = Epoch::new(&self.split.train, self.shift, self.seed, epoch);
         let batches = images.batches(self.batch);
-        let done = batches.len() * epoch;
-        let (mut loss, mut right) = (0.0, 0);
+        let count_of_steps = batches.len();
+        let done = count_of_steps * epoch;
+        let (mut loss, mut right, mut gradient_norm) = (0.0, 0, 0.0);
         for (index, places) in batches.into_iter().enumerate() {
             let count = places.len();
             let batch = images.batch(places, &self.device);
@@ -131,7 +137,7 @@ impl Prepared {
             if self.draws {
                 self.device.seed(step_seed(self.seed, step));
             }
-            let after = self.step(net, batch)?;
+            let after = self.step(net, batch, index + 1 == count_of_steps)?;
             if !after.loss.is_finite() {
                 let loss = after.loss;
                 return Err(TrainError::NonFinite { step, loss });
@@ -139,6 +145,7 @@ impl Prepared {
             net = after.net;
             loss += after.loss * count as f64;
             right += after.right;
+            gradient_norm = after.gradient_norm.unwrap_or(gradient_norm);
             observer.event(Event::Step { step, epoch: epoch + 1, loss: after.loss });
             if observer.interrupted() {
                 let directory = self.directory().to_owned();
@@ -146,12 +153,17 @@ impl Prepared {
             }
         }
         let count = self.split.train.len() as f64;
-        Ok(Steps { net, loss: loss / count, accuracy: right as f64 / count })
+        Ok(Steps { net, loss: loss / count, accuracy: right as f64 / count, gradient_norm })
     }
 
-    fn step(&mut self, net: Parametrized<Sequential>, batch: Batch) -> Result<Step, Error> {
+    fn step(
+        &mut self,
+        net: Parametrized<Sequential>,
+        batch: Batch,
+        is_last: bool,
+    ) -> Result<Step, Error> {
         let loss_of = CrossEntropyLossConfig::new().init(&self.device);
-        let (grads, loss, right) = {
+        let (mut grads, loss, right) = {
             let network = net.effective();
             let logits = network.forward::<4, 2>(batch.images)?;
             let found = rows(logits.clone().detach());
@@ -161,8 +173,11 @@ impl Prepared {
             let value: f64 = loss.clone().detach().into_scalar();
             (net.grads(loss.backward())?, value, right)
         };
+        // Once an epoch: it takes a pass over all gradients.
+        let gradient_norm =
+            is_last.then(|| grad_norm(&net, &mut grads, NormKind::L2)).transpose()?;
         let net = self.groups.optimizer.step(net, grads);
-        Ok(Step { net, loss, right })
+        Ok(Step { net, loss, right, gradient_norm })
     }
 
     fn finish(
