@@ -1,11 +1,11 @@
 //! `espalier convert`
 
 use espalier_checkpoint::KeyChange;
-use espalier_files::{Converted, Selection, open};
+use espalier_files::{Converted, open};
 
 use crate::args::ConvertArgs;
 use crate::error::CliError;
-use crate::files::{Watch, message};
+use crate::files::{Watch, listed, message, tensors};
 use crate::terminal::Console;
 
 /// The most names that a message lists.
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &ConvertArgs, quiet: bool, console: &Console) -> Result<
         destination = destination.with_shards(bytes)?;
     }
     destination.check()?;
-    let selection = Selection::new(&args.select.include, &args.select.exclude)?;
+    let selection = args.select.selection()?;
     let checkpoint = open(&args.input, args.read.key.as_deref())?;
     let converted = args.conversion().of(&checkpoint, &selection)?;
     let watch = Watch::new(quiet, console)?;
@@ -25,10 +25,7 @@ pub(crate) fn run(args: &ConvertArgs, quiet: bool, console: &Console) -> Result<
     watch.close();
     written?;
     tell(&converted, quiet);
-    let tensors = match converted.checkpoint.len() {
-        1 => "1 tensor".to_owned(),
-        n => format!("{n} tensors"),
-    };
+    let tensors = tensors(converted.checkpoint.len());
     let path = args.output.display();
     message(quiet, &format!("{path} is written: {tensors}, {}", destination.format()));
     Ok(())
@@ -40,7 +37,7 @@ fn tell(converted: &Converted, quiet: bool) {
     let turned: Vec<&str> =
         converted.changes.iter().filter(is_turned).map(|change| change.to.as_str()).collect();
     if !turned.is_empty() {
-        message(quiet, &format!("turned {}: {}", turned.len(), listed(&turned)));
+        message(quiet, &format!("turned {}: {}", turned.len(), listed(&turned, MOST)));
     }
     let renamed: Vec<String> = converted
         .changes
@@ -49,10 +46,10 @@ fn tell(converted: &Converted, quiet: bool) {
         .map(|change| format!("{} to {}", change.from, change.to))
         .collect();
     if !renamed.is_empty() {
-        message(quiet, &format!("renamed {}: {}", renamed.len(), listed(&renamed)));
+        message(quiet, &format!("renamed {}: {}", renamed.len(), listed(&renamed, MOST)));
     }
     if !converted.left.is_empty() {
-        let (count, names) = (converted.left.len(), listed(&converted.left));
+        let (count, names) = (converted.left.len(), listed(&converted.left, MOST));
         message(
             quiet,
             &format!("{count} of types that are not converted stay as they are: {names}"),
@@ -64,16 +61,8 @@ fn tell(converted: &Converted, quiet: bool) {
         let each: Vec<String> =
             overflowed.iter().map(|(name, count)| format!("{name} ({count})")).collect();
         let (values, have) = if total == 1 { ("value", "has") } else { ("values", "have") };
-        let text = format!("warning: {total} {values} {have} become infinite: {}", listed(&each));
+        let text =
+            format!("warning: {total} {values} {have} become infinite: {}", listed(&each, MOST));
         message(quiet, &text);
-    }
-}
-
-/// The first names.
-fn listed(names: &[impl AsRef<str>]) -> String {
-    let first: Vec<&str> = names.iter().take(MOST).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(MOST) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
     }
 }

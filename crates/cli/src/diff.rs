@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use espalier_checkpoint::Checkpoint;
-use espalier_files::{Changed, Diff, FilesError, Lone, Selection, diff, open};
+use espalier_files::{Changed, Diff, FilesError, Lone, diff, open};
 use espalier_report::{Column, draw, grouped, shape, statistic};
 
 use crate::Outcome;
@@ -31,7 +31,7 @@ pub(crate) fn run(
 }
 
 fn compare(args: &DiffArgs, watch: &std::sync::Arc<Watch>) -> Result<Diff, FilesError> {
-    let selection = Selection::new(&args.select.include, &args.select.exclude)?;
+    let selection = args.select.selection()?;
     let [a, b] = both(&args.a, &args.b, args.read.key.as_deref())?;
     let [a, b] = selection.pick_both([&a, &b])?;
     diff(&a, &b, &args.tolerance(), watch)

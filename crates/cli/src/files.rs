@@ -83,3 +83,17 @@ pub(crate) fn message(quiet: bool, text: &str) {
         to_stderr(&format!("{}\n", crate::terminal::harmless(text)));
     }
 }
+
+/// The first names, and how many more there are.
+pub(crate) fn listed(names: &[impl AsRef<str>], most: usize) -> String {
+    let first: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(most) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// So many tensors, in words.
+pub(crate) fn tensors(count: usize) -> String {
+    if count == 1 { "1 tensor".to_owned() } else { format!("{count} tensors") }
+}

@@ -1,12 +1,15 @@
 //! `espalier fold`
 
-use espalier_files::{FoldOptions, FoldSummary, Selection, fold, open};
+use espalier_files::{FoldOptions, FoldSummary, fold, open};
 use serde::Serialize;
 
 use crate::args::FoldArgs;
 use crate::error::CliError;
-use crate::files::{Watch, message};
+use crate::files::{Watch, listed, message, tensors};
 use crate::terminal::{Console, Output};
+
+/// Names that are listed of many.
+const MOST: usize = 3;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -26,7 +29,7 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let destination = args.output.as_ref().map(|path| args.write.destination(path)).transpose()?;
-    let selection = Selection::new(&args.select.include, &args.select.exclude)?;
+    let selection = args.select.selection()?;
     let options = FoldOptions {
         selection,
         alpha: args.alpha,
@@ -55,9 +58,7 @@ pub(crate) fn run(
             written: written.is_some(),
             summary: &folded.summary,
         };
-        let mut json = serde_json::to_string_pretty(&document)?;
-        json.push('\n');
-        output.write(&json);
+        output.json(&document)?;
     }
     Ok(())
 }
@@ -84,20 +85,7 @@ fn told(summary: &FoldSummary, is_written: bool) -> Vec<String> {
             None => notes.push((note, vec![&tensor.name])),
         }
     }
-    lines.extend(notes.into_iter().map(|(note, names)| format!("{}: {note}", listed(&names))));
     lines
-}
-
-fn tensors(count: usize) -> String {
-    if count == 1 { "1 tensor".to_owned() } else { format!("{count} tensors") }
-}
-
-/// Some of the names, and how many more there are.
-fn listed(names: &[&str]) -> String {
-    const MOST: usize = 3;
-    let some = names[..names.len().min(MOST)].join(", ");
-    match names.len().saturating_sub(MOST) {
-        0 => some,
-        more => format!("{some} and {more} more"),
-    }
+        .extend(notes.into_iter().map(|(note, names)| format!("{}: {note}", listed(&names, MOST))));
+    lines
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(
 }
 
 fn look(args: &InspectArgs, file: &Path, watch: &Arc<Watch>) -> Result<Found, FilesError> {
-    let selection = Selection::new(&args.select.include, &args.select.exclude)?;
+    let selection = args.select.selection()?;
     let checkpoint = selection.pick(&open(file, args.read.key.as_deref())?)?;
     let mut histograms = Vec::new();
     for name in &args.hist {

@@ -40,9 +40,7 @@ pub(crate) fn run(args: &PredictArgs, output: &mut Output) -> Result<(), CliErro
             predictions: rows(&predictions, images.labels()),
             accuracy: right.map(|right| right as f64 / predictions.len().max(1) as f64),
         };
-        let mut json = serde_json::to_string_pretty(&document)?;
-        json.push('\n');
-        output.write(&json);
+        output.json(&document)?;
     } else {
         output.write(&lines(&predictions, images.labels(), right));
     }

@@ -1,6 +1,6 @@
 //! `espalier prune`
 
-use espalier_files::{PruneReport, Selection, open};
+use espalier_files::{PruneReport, open};
 use espalier_report::{ParameterRow, parameter_table};
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(
     let destination = path.map(|path| args.out.destination(path)).transpose()?;
     // Before the work, not after it.
     destination.as_ref().map(|destination| destination.check()).transpose()?;
-    let selection = Selection::new(&args.select.include, &args.select.exclude)?;
+    let selection = args.select.selection()?;
     let checkpoint = open(&args.input, args.read.key.as_deref())?;
     let watch = Watch::new(quiet, console)?;
     let pruned = args.pruning().of(&checkpoint, &selection, &watch).and_then(|pruned| {
@@ -45,9 +45,7 @@ pub(crate) fn run(
             output: path.map(|path| path.display().to_string()),
             report: &report,
         };
-        let mut json = serde_json::to_string_pretty(&document)?;
-        json.push('\n');
-        output.write(&json);
+        output.json(&document)?;
     } else {
         output.write(&parameter_table(&rows(&report), &title(&report), console.tables));
     }

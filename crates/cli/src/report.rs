@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use espalier_checkpoint::{Error, WriteMode, write_atomically_with};
-use espalier_files::{Detail, Observer as _, Report, Selection, report};
+use espalier_files::{Detail, Observer as _, Report, report};
 use espalier_report::page;
 
 use crate::args::ReportArgs;
 use crate::error::CliError;
-use crate::files::{Watch, message};
+use crate::files::{Watch, message, tensors};
 use crate::terminal::{Console, Output};
 
 pub(crate) fn run(
@@ -20,7 +20,7 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     check(&args.output, args.force)?;
-    let selection = Selection::new(&args.select.include, &args.select.exclude)?;
+    let selection = args.select.selection()?;
     let detail = Detail { side: args.singular_values, ..Detail::default() };
     let watch = Watch::new(quiet, console)?;
     let key = args.read.key.as_deref();
@@ -29,13 +29,10 @@ pub(crate) fn run(
     let report = measured?;
     write(args, &report, &watch)?;
     if args.json {
-        let mut json = serde_json::to_string_pretty(&report)?;
-        json.push('\n');
-        output.write(&json);
+        output.json(&report)?;
     }
-    let count = report.tensors.len();
-    let tensors = if count == 1 { "tensor" } else { "tensors" };
-    message(quiet, &format!("{}: {count} {tensors}", args.output.display()));
+    let tensors = tensors(report.tensors.len());
+    message(quiet, &format!("{}: {tensors}", args.output.display()));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use espalier_checkpoint::Format;
+use espalier_files::{Destination, FilesError, Selection};
 
 /// How a file is read.
 #[derive(Debug, clap::Args)]
@@ -27,6 +28,13 @@ pub(crate) struct SelectArgs {
     pub(crate) exclude: Vec<String>,
 }
 
+impl SelectArgs {
+    /// What they choose.
+    pub(crate) fn selection(&self) -> Result<Selection, FilesError> {
+        Selection::new(&self.include, &self.exclude)
+    }
+}
+
 /// Where a result goes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutputArgs {
@@ -48,11 +56,8 @@ fn format(text: &str) -> Result<Format, String> {
 
 impl OutputArgs {
     /// The file to write.
-    pub(crate) fn destination(
-        &self,
-        path: &std::path::Path,
-    ) -> Result<espalier_files::Destination, espalier_files::FilesError> {
+    pub(crate) fn destination(&self, path: &std::path::Path) -> Result<Destination, FilesError> {
         let path: PathBuf = path.to_owned();
-        Ok(espalier_files::Destination::new(path, self.to)?.with_force(self.force))
+        Ok(Destination::new(path, self.to)?.with_force(self.force))
     }
 }

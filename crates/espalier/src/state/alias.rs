@@ -148,7 +148,7 @@ pub(crate) fn is_part(burn: &str, path: &str) -> bool {
 }
 
 /// The owner with its dot, and the last component.
-fn split(path: &str) -> (&str, &str) {
+pub(super) fn split(path: &str) -> (&str, &str) {
     path.split_at(path.rfind('.').map_or(0, |dot| dot + 1))
 }
 

@@ -33,6 +33,17 @@ struct Want {
     target: Target,
 }
 
+impl Want {
+    /// The shape, or that of the transpose if it is `swapped`.
+    fn shape_if(&self, swapped: bool) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if let (true, [.., rows, columns]) = (swapped, shape.as_mut_slice()) {
+            std::mem::swap(rows, columns);
+        }
+        shape
+    }
+}
+
 /// What the module asks for.
 #[derive(Default)]
 pub(super) struct Wanted {
@@ -116,10 +127,7 @@ fn match_up<'a>(
         for (called, swapped) in names {
             let Some(tensor) = file.get(called) else { continue };
             present = true;
-            let mut expected = want.shape.clone();
-            if let (true, [.., rows, columns]) = (swapped, expected.as_mut_slice()) {
-                std::mem::swap(rows, columns);
-            }
+            let expected = want.shape_if(swapped);
             if tensor.shape() != expected {
                 let (name, found) = (called.to_owned(), tensor.shape().to_vec());
                 report.mismatched.push(Mismatch { name, expected, found });
@@ -180,11 +188,7 @@ impl StateDict {
                 return Some(want.shape.clone());
             }
             let alias = aliases.found.iter().find(|alias| alias.name == name)?;
-            let mut shape = wanted.found.get(&alias.of)?.shape.clone();
-            if let (true, [.., rows, columns]) = (alias.swapped, shape.as_mut_slice()) {
-                std::mem::swap(rows, columns);
-            }
-            Some(shape)
+            Some(wanted.found.get(&alias.of)?.shape_if(alias.swapped))
         })
     }
 

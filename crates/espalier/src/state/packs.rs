@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use espalier_checkpoint::{Checkpoint, NamedTensor};
 
+use super::alias::split;
 use super::report::{LoadReport, Mismatch};
 use super::walk::TorchWalk;
 
@@ -170,7 +171,7 @@ impl Packs {
     ///
     /// Parts that are parametrized or pruned are not, and stay as they are.
     pub(super) fn pack(&self, saved: Checkpoint) -> Checkpoint {
-        // By the part that comes first in the file, and the parts that vanish.
+        // By the part in whose place it comes, and the parts that vanish.
         let mut packed: BTreeMap<&str, Option<NamedTensor>> = BTreeMap::new();
         for Pack { name, parts } in &self.packs {
             let tensors: Option<Vec<&NamedTensor>> =
@@ -178,10 +179,8 @@ impl Packs {
             let Some(tensor) = tensors.and_then(|tensors| put_together(name, &tensors)) else {
                 continue;
             };
-            let place = |part: &&String| saved.names().position(|name| name == **part);
-            let first = parts.iter().min_by_key(place);
             packed.extend(parts.iter().map(|part| (part.as_str(), None)));
-            packed.extend(first.map(|first| (first.as_str(), Some(tensor))));
+            packed.extend(parts.first().map(|first| (first.as_str(), Some(tensor))));
         }
         let mut out = Checkpoint::new();
         out.metadata.clone_from(&saved.metadata);
@@ -212,11 +211,6 @@ impl Unpacked {
         report.unexpected.retain(|name| !is_packed(name));
         report.mismatched.extend(self.mismatched);
     }
-}
-
-/// The owner with its dot, and the last component.
-fn split(path: &str) -> (&str, &str) {
-    path.split_at(path.rfind('.').map_or(0, |dot| dot + 1))
 }
 
 /// The shape of tensors of these shapes one below the other.

@@ -164,7 +164,7 @@ pub struct ReportRow {
     pub measured: Measured,
 }
 
-/// ReportTotal over tensors. A tied tensor counts as a tensor, but its elements count once, where it is tied to.
+/// Sums over tensors. A tied tensor counts as a tensor, but its elements count once, where it is tied to.
 ///
 /// ```
 /// assert_eq!(espalier_files::ReportTotal::default().sparsity, 0.0);
@@ -198,7 +198,7 @@ pub struct Report {
     pub file: String,
     /// The format of the checkpoint; absent if there is none, as in the directory of a run that has not ended.
     pub format: Option<String>,
-    /// ReportTotal over the tensors.
+    /// The sums over the tensors.
     pub total: ReportTotal,
     /// The training, of a run directory.
     pub run: Option<Run>,

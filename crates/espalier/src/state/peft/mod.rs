@@ -221,11 +221,12 @@ impl Adapter {
         let save = Save::of(net);
         let there: BTreeSet<String> =
             Site::all(&save)?.into_iter().map(|site| site.module).collect();
+        let modules = keys::modules(&save.walk);
         let mut ranks: BTreeMap<&str, usize> = BTreeMap::new();
         for tensor in self.tensors.iter() {
             if let Name::Matrix { module, side: 0, .. } = Name::of(tensor.name())
                 && !there.contains(module)
-                && keys::modules(&save.walk).contains(module)
+                && modules.contains(module)
             {
                 ranks.insert(module, tensor.shape().first().copied().unwrap_or_default());
             }
