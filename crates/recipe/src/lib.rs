@@ -27,17 +27,16 @@
 //! ```
 
 mod engine;
-mod error;
 mod spec;
 
 pub use engine::{
     Accuracy, EpochMetrics, Event, Images, Network, Observer, PredictError, Prediction, Predictor,
     Prepared, RunOptions, Summary, TableRow, TrainError,
 };
-pub use error::{Problem, ReadError, RecipeError};
+pub use espalier_network::{Layer, LayerSpec, Problem, ReadError, RecipeError, Span, Spanned};
 pub use spec::{
-    AdamOptions, Augment, DataSource, DataSpec, FanMode, GroupSpec, InitMethod, InitSpec, Layer,
-    LayerSpec, Nonlinearity, Optimizer, OptimizerSpec, OutputSpec, ParametrizeSpec, PruneMethod,
-    PruneOf, PruneRound, PruneScope, PruneSpec, Recipe, Rule, Schedule, ScheduleUnit, Select,
-    Selector, SgdOptions, Span, Spanned, TieSpec, TrainSpec,
+    AdamOptions, Augment, DataSource, DataSpec, FanMode, GroupSpec, InitMethod, InitSpec,
+    Nonlinearity, Optimizer, OptimizerSpec, OutputSpec, ParametrizeSpec, PruneMethod, PruneOf,
+    PruneRound, PruneScope, PruneSpec, Recipe, Rule, Schedule, ScheduleUnit, Select, Selector,
+    SgdOptions, TieSpec, TrainSpec,
 };

@@ -17,13 +17,13 @@
 mod fill;
 mod gain;
 mod matrix;
-mod rng;
+
 mod trunc_normal;
 
+pub use espalier_kernels::Rng;
 pub use fill::apply_with;
 pub(crate) use fill::{Drawn, draw};
 pub use gain::{Fan, Nonlinearity, calculate_gain, fans};
-pub use rng::Rng;
 
 /// How a parameter is filled. Shapes and fans are those of PyTorch's layout.
 #[derive(Debug, Clone, Copy, PartialEq)]

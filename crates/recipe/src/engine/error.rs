@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::error::{ReadError, RecipeError};
+use espalier_network::text::{ReadError, RecipeError};
 
 /// Why a recipe was not trained to the end.
 #[derive(Debug, Error)]

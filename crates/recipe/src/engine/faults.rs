@@ -1,7 +1,7 @@
 //! What only the network can show to be wrong with a recipe, collected.
 
-use crate::error::RecipeError;
-use crate::spec::{Recipe, Span};
+use crate::spec::Recipe;
+use espalier_network::{RecipeError, Span};
 
 /// Problems of one recipe, gathered so that all of them are reported at once.
 pub(crate) struct Faults<'a> {

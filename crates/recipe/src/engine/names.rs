@@ -6,8 +6,9 @@ use burn::module::Module;
 use espalier::{Error, IntoSelector, ParamInfo, ParameterTree, Parametrized, Selector};
 
 use super::faults::Faults;
-use crate::spec::names::{did_you_mean, quoted};
-use crate::spec::{Select, Selector as Written, Span, Spanned};
+use crate::spec::{Select, Selector as Written};
+use espalier_network::text::{did_you_mean, quoted};
+use espalier_network::{Span, Spanned};
 
 /// One parameter.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use burn::tensor::Device;
 use espalier::nn::{AnyLayer, Flatten, Sequential};
 
 use super::faults::Faults;
-use crate::error::RecipeError;
-use crate::spec::{Layer, LayerSpec, Recipe, Spanned};
+use crate::spec::Recipe;
+use espalier_network::{Layer, LayerSpec, RecipeError, Spanned};
 
 /// Deeper networks are refused, and larger ones, before anything is allocated.
 const MOST_LAYERS: usize = 1000;

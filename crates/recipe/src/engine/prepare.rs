@@ -15,7 +15,8 @@ use super::groups::{self, Grouped};
 use super::names::Names;
 use super::prune::{self, Plan};
 use super::{constrain, initialize, network};
-use crate::spec::{DataSource, Layer, Recipe};
+use crate::spec::{DataSource, Recipe};
+use espalier_network::Layer;
 
 /// What a run does otherwise than its recipe says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

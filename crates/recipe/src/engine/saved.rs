@@ -10,8 +10,8 @@ use super::data::{CLASSES, SHAPE};
 use super::error::PredictError;
 use super::evaluate::BATCH;
 use super::network::build;
-use crate::error::ReadError;
 use crate::spec::{DataSource, Recipe};
+use espalier_network::text::ReadError;
 
 /// The metadata key of the recipe's text.
 const RECIPE: &str = "espalier.recipe";

@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use espalier::parametrize::{RuleError, Rules};
 use serde_json::{Map, Value};
 
-use super::cursor::Cursor;
-use super::names::{did_you_mean, one_of, quoted};
-use super::node::Node;
-use super::select::Select;
-use super::span::Spanned;
+use super::select::{self, Select};
+use espalier_network::text::{Cursor, Node, Spanned, did_you_mean, one_of, quoted};
 
 /// One `[[parametrize]]`: the selected parameters are computed by a rule from parameters that are
 /// trained instead.
@@ -40,7 +37,7 @@ pub struct TieSpec {
 }
 
 pub(crate) fn parametrize(table: &mut Cursor<'_>) -> Option<ParametrizeSpec> {
-    let select = table.select();
+    let select = select::required(table);
     let rules = Rules::builtin();
     let names: Vec<(&str, &str)> = rules.names().into_iter().map(|name| (name, name)).collect();
     let expected = one_of(&rules.names());

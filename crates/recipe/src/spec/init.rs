@@ -1,10 +1,7 @@
 //! `[[init]]`: where parameters start.
 
-use super::cursor::Cursor;
-use super::names::one_of;
-use super::node::Bound;
-use super::select::Select;
-use super::span::Spanned;
+use super::select::{self, Select};
+use espalier_network::text::{Bound, Cursor, Spanned, one_of};
 
 /// One `[[init]]`. Where several match a parameter, the last one sets it.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,7 +140,7 @@ const NONLINEARITIES: &[(&str, Nonlinearity)] = &[
 const MODES: &[(&str, FanMode)] = &[("fan_in", FanMode::FanIn), ("fan_out", FanMode::FanOut)];
 
 pub(crate) fn init(table: &mut Cursor<'_>) -> Option<InitSpec> {
-    let select = table.select();
+    let select = select::required(table);
     let names: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
     let node = table.require("method", &one_of(&names))?;
     let read = node.choice(METHODS)?;

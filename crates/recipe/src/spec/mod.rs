@@ -1,18 +1,13 @@
 //! A recipe's text as typed, checked values.
 //!
-//! One file a section of the recipe; all of them read through [`cursor`] and [`node`], which keep
+//! One file a section of the recipe; all of them read through `espalier_network::text`, which keeps
 //! the places and collect what is wrong.
 
 mod constrain;
-mod cursor;
 mod init;
-mod layer;
-pub(crate) mod names;
-mod node;
 mod optimizer;
 mod prune;
 mod select;
-mod span;
 mod train;
 
 use std::fs::File;
@@ -24,17 +19,13 @@ use toml_edit::Document;
 
 pub use constrain::{ParametrizeSpec, Rule, TieSpec};
 pub use init::{FanMode, InitMethod, InitSpec, Nonlinearity};
-pub use layer::{Layer, LayerSpec};
 pub use optimizer::{AdamOptions, GroupSpec, Optimizer, OptimizerSpec, SgdOptions};
 pub use prune::{PruneMethod, PruneOf, PruneRound, PruneScope, PruneSpec};
 pub use select::{Select, Selector};
-pub use span::{Span, Spanned};
 pub use train::{Augment, DataSource, DataSpec, OutputSpec, Schedule, ScheduleUnit, TrainSpec};
 
-use crate::error::{Problem, ReadError, RecipeError};
-use cursor::Cursor;
-use names::quoted;
-use node::{Log, Node};
+use espalier_network::text::{Cursor, Log, Node, Problem, quoted};
+use espalier_network::{LayerSpec, ReadError, RecipeError, Span, Spanned};
 
 /// Larger files are no recipes, 1 MiB.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -162,12 +153,7 @@ impl Recipe {
         let (problems, omitted) = log.into_problems();
         match recipe {
             Some(recipe) if problems.is_empty() => Ok(recipe),
-            _ => Err(RecipeError {
-                file: file_name.to_owned(),
-                text: text.into(),
-                problems,
-                omitted,
-            }),
+            _ => Err(RecipeError::new(file_name, text.into(), problems, omitted)),
         }
     }
 
@@ -228,19 +214,9 @@ impl Recipe {
     ) -> RecipeError {
         let some = |text: String| if text.is_empty() { None } else { Some(text) };
         let (expected, help) = (some(expected.into()), some(help.into()));
-        RecipeError {
-            file: self.file.clone(),
-            text: Arc::clone(&self.text),
-            problems: vec![Problem::new(
-                &self.text,
-                span.clone(),
-                key.into(),
-                message.into(),
-                expected,
-                help,
-            )],
-            omitted: 0,
-        }
+        let problem =
+            Problem::new(&self.text, span.clone(), key.into(), message.into(), expected, help);
+        RecipeError::new(&self.file, Arc::clone(&self.text), vec![problem], 0)
     }
 }
 
@@ -302,5 +278,5 @@ fn layers(root: &mut Cursor<'_>) -> Vec<Spanned<LayerSpec>> {
         node.refuse("found no layer", expected, None);
     }
     // A recipe without layers has been reported; `each` reads those there are.
-    root.each("layer", layer::layer)
+    root.each("layer", espalier_network::layer)
 }

@@ -1,10 +1,7 @@
 //! `[optimizer]`: the step rule, and groups of parameters with options of their own.
 
-use super::cursor::Cursor;
-use super::names::one_of;
-use super::node::{Bound, Node};
-use super::select::Select;
-use super::span::Spanned;
+use super::select::{self, Select};
+use espalier_network::text::{Bound, Cursor, Node, Spanned, one_of};
 
 /// `[optimizer]`
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +97,7 @@ pub(crate) fn optimizer(root: &mut Cursor<'_>) -> Option<OptimizerSpec> {
     let (_, defaults) = TYPES.get(node.choice(&indices)?)?;
     let optimizer = defaults.with(&mut table);
     let groups = table.each("group", |group| {
-        let select = group.select();
+        let select = select::required(group);
         let name = group
             .get("name")
             .and_then(|node| node.string("a name for messages"))

@@ -1,9 +1,7 @@
 //! `[prune]`: rounds of pruning within training.
 
-use super::cursor::Cursor;
-use super::node::Bound;
-use super::select::Select;
-use super::span::Spanned;
+use super::select::{self, Select};
+use espalier_network::text::{Bound, Cursor, Spanned};
 
 /// `[prune]`
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +64,7 @@ const OFS: &[(&str, PruneOf)] = &[("selected", PruneOf::Selected), ("network", P
 /// The pruning, if the recipe has any; `epochs` is the length of the training, if that is known.
 pub(crate) fn prune(root: &mut Cursor<'_>, epochs: Option<usize>) -> Option<Spanned<PruneSpec>> {
     let mut table = root.optional_section("prune")?;
-    let select = table.select();
+    let select = select::required(&mut table);
     let method = table.choice("method", METHODS);
     let scope = table.choice("scope", SCOPES);
     let of = table.choice_or("of", OFS, PruneOf::Selected);

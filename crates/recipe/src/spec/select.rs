@@ -1,8 +1,6 @@
 //! Which parameters an entry of the recipe means.
 
-use super::cursor::Cursor;
-use super::node::Node;
-use super::span::Spanned;
+use espalier_network::text::{Cursor, Node, Spanned};
 
 const SELECT: &str = "a path or glob like `\"**.weight\"`, `{ regex = \"...\" }`, `{ layer = \"...\" }`, \
                       `{ layer = \"...\", parameter = \"...\" }`, or an array of these";
@@ -35,12 +33,10 @@ pub enum Selector {
     },
 }
 
-impl Cursor<'_> {
-    /// The table's required `select`.
-    pub(crate) fn select(&mut self) -> Option<Spanned<Select>> {
-        let node = self.require("select", SELECT)?;
-        select(&node).map(|select| node.spanned(select))
-    }
+/// The table's required `select`.
+pub(crate) fn required(table: &mut Cursor<'_>) -> Option<Spanned<Select>> {
+    let node = table.require("select", SELECT)?;
+    select(&node).map(|select| node.spanned(select))
 }
 
 /// The choice that `node` writes down.

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::cursor::Cursor;
-use super::node::{Bound, LARGEST, integer_text};
-use super::span::Spanned;
+use espalier_network::text::{Bound, Cursor, LARGEST, Spanned, integer_text};
 
 /// `[data]`: what the network learns from.
 #[derive(Debug, Clone, PartialEq)]

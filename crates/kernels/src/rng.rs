@@ -10,7 +10,7 @@ use rand_distr::StandardNormal;
 /// disturb; initial values, shuffles and masks come from this one.
 ///
 /// ```
-/// use espalier::init::Rng;
+/// use espalier_kernels::Rng;
 /// assert_eq!(Rng::seeded(7).uniform().to_bits(), Rng::seeded(7).uniform().to_bits());
 /// assert_ne!(Rng::stream(7, 1).uniform().to_bits(), Rng::stream(7, 2).uniform().to_bits());
 /// ```

@@ -1,7 +1,6 @@
 //! `[[layer]]`: the network, in order.
 
-use super::cursor::Cursor;
-use super::node::Bound;
+use crate::text::{Bound, Cursor};
 
 /// One `[[layer]]`. Its place in the list, from 0, is its name in parameter paths: `3.weight`.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +14,6 @@ pub struct LayerSpec {
 /// A layer with its options; PyTorch's defaults. What it takes in follows from the layer before it.
 /// Pairs are `[height, width]`.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Layer {
     /// `conv2d`: a convolution over `[channels, height, width]`.
     Conv2d {
@@ -129,7 +127,7 @@ impl Layer {
     /// The layer's type as recipes write it.
     ///
     /// ```
-    /// use espalier_recipe::Layer;
+    /// use espalier_network::Layer;
     ///
     /// assert_eq!(Layer::Linear { features: 10, bias: true }.type_name(), "linear");
     /// ```
@@ -153,7 +151,9 @@ impl Layer {
     }
 }
 
-pub(crate) fn layer(table: &mut Cursor<'_>) -> Option<LayerSpec> {
+/// Reads one `[[layer]]`.
+#[doc(hidden)]
+pub fn layer(table: &mut Cursor<'_>) -> Option<LayerSpec> {
     // Which other keys are right only the type can say.
     let read = table.choice("type", TYPES)?;
     let name =
@@ -215,7 +215,7 @@ mod tests {
                 "type = \"{name}\"\nchannels = 2\nkernel = 2\nfeatures = 2\noutput = 2\nprobability = 0.5"
             );
             let document = toml_edit::Document::parse(text.as_str()).unwrap();
-            let log = super::super::node::Log::new(&text);
+            let log = crate::text::Log::new(&text);
             let mut table = Cursor::new(&log, document.as_table(), String::new(), 0..0);
             // Keys of the other types are unknown, but the layer itself is complete.
             assert_eq!(layer(&mut table).unwrap().layer.type_name(), *name);

@@ -34,7 +34,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at `span` of `text`; a span outside the text is moved into it.
-    pub(crate) fn new(
+    pub fn new(
         text: &str,
         span: Range<usize>,
         key: String,
@@ -81,12 +81,12 @@ impl fmt::Display for Problem {
 /// program can show the places at fault.
 ///
 /// ```
-/// use espalier_recipe::Recipe;
+/// use espalier_network::{Architecture, RecipeError};
 ///
-/// let error = Recipe::parse("name = 3", "net.toml").unwrap_err();
+/// let text = "[[layer]]\ntype = 'linear'\nfeatures = 'ten'";
+/// let error: RecipeError = Architecture::parse(text, "net.toml").unwrap_err();
 /// let problem = &error.problems[0];
-/// assert_eq!((problem.line, problem.column, problem.key.as_str()), (1, 1, "data"));
-/// assert!(error.to_string().contains("net.toml:1:8: name: found an integer; expected a name"));
+/// assert_eq!((problem.line, problem.column, problem.key.as_str()), (3, 12, "layer[0].features"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -99,6 +99,14 @@ pub struct RecipeError {
     pub problems: Vec<Problem>,
     /// How many more problems there were than are kept; 0 unless a file has more than 200.
     pub omitted: usize,
+}
+
+impl RecipeError {
+    /// The problems of one text, which a [`Log`](super::Log) collected.
+    #[doc(hidden)]
+    pub fn new(file: &str, text: Arc<str>, problems: Vec<Problem>, omitted: usize) -> Self {
+        Self { file: file.to_owned(), text, problems, omitted }
+    }
 }
 
 impl fmt::Display for RecipeError {

@@ -6,29 +6,29 @@ use std::fmt;
 use toml_edit::{ArrayOfTables, Item, Table, TableLike, Value};
 
 use super::cursor::Cursor;
+use super::error::Problem;
 use super::names::{did_you_mean, one_of, quoted};
 use super::span::{Span, Spanned};
-use crate::error::Problem;
 
 /// So many problems of a file are kept: a file from a stranger may have one a byte.
 const MOST_PROBLEMS: usize = 200;
 
 /// The largest size or count that a recipe may name; far above any real one, far below an overflow.
-pub(crate) const LARGEST: i64 = 1 << 24;
+pub const LARGEST: i64 = 1 << 24;
 
 /// The problems found so far in one text.
-pub(crate) struct Log<'t> {
+pub struct Log<'t> {
     text: &'t str,
     problems: RefCell<Vec<Problem>>,
     omitted: Cell<usize>,
 }
 
 impl<'t> Log<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+    pub fn new(text: &'t str) -> Self {
         Self { text, problems: RefCell::default(), omitted: Cell::new(0) }
     }
 
-    pub(crate) fn add(
+    pub fn add(
         &self,
         span: Span,
         key: &str,
@@ -44,12 +44,12 @@ impl<'t> Log<'t> {
         }
     }
 
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.problems.borrow().len() + self.omitted.get()
     }
 
     /// The problems by place, and how many were not kept.
-    pub(crate) fn into_problems(self) -> (Vec<Problem>, usize) {
+    pub fn into_problems(self) -> (Vec<Problem>, usize) {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.span.start);
         (problems, self.omitted.get())
@@ -58,7 +58,7 @@ impl<'t> Log<'t> {
 
 /// What a number must satisfy.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Bound {
+pub enum Bound {
     Any,
     NonNegative,
     Positive,
@@ -82,7 +82,7 @@ impl Bound {
         }
     }
 
-    pub(crate) fn text(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Self::Any => "a number",
             Self::NonNegative => "a number of at least 0",
@@ -95,7 +95,7 @@ impl Bound {
 }
 
 /// `an integer from 1 to 9`.
-pub(crate) fn integer_text(least: i64, most: i64) -> String {
+pub fn integer_text(least: i64, most: i64) -> String {
     if most == i64::MAX {
         format!("an integer of at least {least}")
     } else {
@@ -111,21 +111,16 @@ enum Raw<'a> {
 }
 
 /// One value with its key path and its place.
-pub(crate) struct Node<'a> {
+pub struct Node<'a> {
     log: &'a Log<'a>,
     raw: Raw<'a>,
-    pub(crate) path: String,
-    pub(crate) span: Span,
+    pub path: String,
+    pub span: Span,
 }
 
 impl<'a> Node<'a> {
     /// The item under a key; `at` is the place to name where the item itself has none.
-    pub(crate) fn of_item(
-        log: &'a Log<'a>,
-        item: &'a Item,
-        path: String,
-        at: Span,
-    ) -> Option<Self> {
+    pub fn of_item(log: &'a Log<'a>, item: &'a Item, path: String, at: Span) -> Option<Self> {
         let raw = match item {
             Item::None => return None,
             Item::Value(value) => Raw::Value(value),
@@ -136,12 +131,12 @@ impl<'a> Node<'a> {
     }
 
     /// The value under the same key in another role: `value` at the node's own place.
-    pub(crate) fn spanned<T>(&self, value: T) -> Spanned<T> {
+    pub fn spanned<T>(&self, value: T) -> Spanned<T> {
         Spanned::new(value, self.span.clone())
     }
 
     /// Says that this value is wrong.
-    pub(crate) fn refuse(
+    pub fn refuse(
         &self,
         message: impl Into<String>,
         expected: impl Into<String>,
@@ -151,7 +146,7 @@ impl<'a> Node<'a> {
     }
 
     /// Says that this value has the wrong type.
-    pub(crate) fn wrong_type(&self, expected: impl Into<String>) {
+    pub fn wrong_type(&self, expected: impl Into<String>) {
         let found = match self.raw {
             Raw::Value(Value::String(_)) => "a string",
             Raw::Value(Value::Integer(_)) => "an integer",
@@ -165,16 +160,16 @@ impl<'a> Node<'a> {
         self.refuse(format!("found {found}"), expected, None);
     }
 
-    pub(crate) fn is_array(&self) -> bool {
+    pub fn is_array(&self) -> bool {
         matches!(self.raw, Raw::Value(Value::Array(_)) | Raw::Tables(_))
     }
 
-    pub(crate) fn is_string(&self) -> bool {
+    pub fn is_string(&self) -> bool {
         matches!(self.raw, Raw::Value(Value::String(_)))
     }
 
     /// The value as a table.
-    pub(crate) fn table(&self, expected: &str) -> Option<Cursor<'a>> {
+    pub fn table(&self, expected: &str) -> Option<Cursor<'a>> {
         let table: &'a dyn TableLike = match self.raw {
             Raw::Value(Value::InlineTable(table)) => table,
             Raw::Table(table) => table,
@@ -187,7 +182,7 @@ impl<'a> Node<'a> {
     }
 
     /// The elements of the value, an array of values or of tables.
-    pub(crate) fn elements(&self, expected: &str) -> Option<Vec<Node<'a>>> {
+    pub fn elements(&self, expected: &str) -> Option<Vec<Node<'a>>> {
         let path = |index: usize| format!("{}[{index}]", self.path);
         let nodes = match self.raw {
             Raw::Value(Value::Array(array)) => array
@@ -219,7 +214,7 @@ impl<'a> Node<'a> {
     }
 
     /// A list of values that `read` takes; nothing if one of them is wrong, or if there are none.
-    pub(crate) fn list<T>(
+    pub fn list<T>(
         &self,
         expected: &str,
         read: impl Fn(&Node<'a>) -> Option<T>,
@@ -236,7 +231,7 @@ impl<'a> Node<'a> {
     }
 
     /// Says of every value that is not above the one before it; true if there is none.
-    pub(crate) fn increasing<T: PartialOrd + fmt::Debug>(&self, values: &[Spanned<T>]) -> bool {
+    pub fn increasing<T: PartialOrd + fmt::Debug>(&self, values: &[Spanned<T>]) -> bool {
         let mut holds = true;
         for (index, pair) in values.windows(2).enumerate() {
             if let [before, after] = pair
@@ -258,7 +253,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value as a string that is not empty.
-    pub(crate) fn string(&self, expected: &str) -> Option<&'a str> {
+    pub fn string(&self, expected: &str) -> Option<&'a str> {
         let Raw::Value(Value::String(text)) = self.raw else {
             self.wrong_type(expected);
             return None;
@@ -272,7 +267,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value as one of the names in `choices`.
-    pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let expected = one_of(&names);
         let found = self.string(&expected)?;
@@ -288,7 +283,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value as it stands, cut short.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         match self.raw {
             Raw::Value(Value::String(text)) => quoted(text.value()),
             Raw::Value(Value::Integer(integer)) => integer.value().to_string(),
@@ -299,7 +294,7 @@ impl<'a> Node<'a> {
     }
 
     /// A single value: a string, a finite number or a boolean.
-    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+    pub fn json(&self) -> Option<serde_json::Value> {
         let expected = "a number, a string or a boolean";
         match self.raw {
             Raw::Value(Value::String(text)) => Some(text.value().as_str().into()),
@@ -314,7 +309,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value as a boolean.
-    pub(crate) fn flag(&self) -> Option<bool> {
+    pub fn flag(&self) -> Option<bool> {
         let Raw::Value(Value::Boolean(flag)) = self.raw else {
             self.wrong_type("`true` or `false`");
             return None;
@@ -323,7 +318,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value as a number within `bound`; an integer counts as a number.
-    pub(crate) fn real(&self, bound: Bound) -> Option<f64> {
+    pub fn real(&self, bound: Bound) -> Option<f64> {
         let (number, shown) = match self.raw {
             Raw::Value(Value::Float(float)) => (*float.value(), format!("{:?}", float.value())),
             Raw::Value(Value::Integer(integer)) => {
@@ -350,12 +345,12 @@ impl<'a> Node<'a> {
     }
 
     /// The value as an integer from `least` to `most`.
-    pub(crate) fn integer(&self, least: i64, most: i64) -> Option<i64> {
+    pub fn integer(&self, least: i64, most: i64) -> Option<i64> {
         self.integer_or(least, most, &integer_text(least, most))
     }
 
     /// [`Node::integer`] where something else, that `expected` says, would also be right.
-    pub(crate) fn integer_or(&self, least: i64, most: i64, expected: &str) -> Option<i64> {
+    pub fn integer_or(&self, least: i64, most: i64, expected: &str) -> Option<i64> {
         let Raw::Value(Value::Integer(integer)) = self.raw else {
             self.wrong_type(expected);
             return None;
@@ -369,12 +364,12 @@ impl<'a> Node<'a> {
     }
 
     /// The value as a size or count from `least`, which is not negative, to [`LARGEST`].
-    pub(crate) fn count(&self, least: i64) -> Option<usize> {
+    pub fn count(&self, least: i64) -> Option<usize> {
         self.integer(least, LARGEST).and_then(|integer| usize::try_from(integer).ok())
     }
 
     /// The value as one count for height and width, or as `[height, width]`.
-    pub(crate) fn pair(&self, least: i64) -> Option<[usize; 2]> {
+    pub fn pair(&self, least: i64) -> Option<[usize; 2]> {
         if !self.is_array() {
             let both = self.integer_or(least, LARGEST, &pair_text(least))?;
             return usize::try_from(both).ok().map(|both| [both, both]);
@@ -390,7 +385,7 @@ impl<'a> Node<'a> {
 }
 
 /// What [`Node::pair`] takes.
-pub(crate) fn pair_text(least: i64) -> String {
+pub fn pair_text(least: i64) -> String {
     format!("{} or `[height, width]`", integer_text(least, LARGEST))
 }
 

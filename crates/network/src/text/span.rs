@@ -8,7 +8,7 @@ pub type Span = Range<usize>;
 /// A value with its place in the recipe.
 ///
 /// ```
-/// use espalier_recipe::Spanned;
+/// use espalier_network::Spanned;
 ///
 /// let name = Spanned::new("digits", 7..15);
 /// assert_eq!((name.value, name.span), ("digits", 7..15));
@@ -25,7 +25,7 @@ impl<T> Spanned<T> {
     /// `value` at `span`.
     ///
     /// ```
-    /// use espalier_recipe::Spanned;
+    /// use espalier_network::Spanned;
     ///
     /// assert_eq!(Spanned::new(3, 0..1).value, 3);
     /// ```

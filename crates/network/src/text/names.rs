@@ -4,7 +4,7 @@
 const LONGEST: usize = 64;
 
 /// `` `a` `` or ``one of `a`, `b` ``.
-pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
+pub fn one_of<S: AsRef<str>>(names: &[S]) -> String {
     let list: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
     match list.as_slice() {
         [only] => only.clone(),
@@ -16,7 +16,7 @@ pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
 ///
 /// Near is a name that a few edits reach, or, failing that, one that holds the other (`kernel_size`
 /// and `kernel`).
-pub(crate) fn did_you_mean<S: AsRef<str>>(found: &str, names: &[S]) -> Option<String> {
+pub fn did_you_mean<S: AsRef<str>>(found: &str, names: &[S]) -> Option<String> {
     if found.len() > LONGEST {
         return None;
     }
@@ -49,7 +49,7 @@ pub(crate) fn did_you_mean<S: AsRef<str>>(found: &str, names: &[S]) -> Option<St
 }
 
 /// A string of the recipe as a message shows it: quoted, escaped and not too long.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     const SHOWN: usize = 40;
     match text.char_indices().nth(SHOWN) {
         Some((cut, _)) => format!("{:?}...", &text[..cut]),
@@ -58,7 +58,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// A key as a path shows it: bare where TOML allows it, else quoted.
-pub(crate) fn key_text(key: &str) -> String {
+pub fn key_text(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !key.is_empty() && key.len() <= LONGEST && key.chars().all(bare) {
         key.to_owned()

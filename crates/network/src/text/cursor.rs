@@ -11,7 +11,7 @@ use super::span::{Span, Spanned};
 /// Readers that return an `Option` have reported why when they return `None`. Readers with a
 /// default return it also for a wrong value, which they have reported: the recipe is refused as a
 /// whole then.
-pub(crate) struct Cursor<'a> {
+pub struct Cursor<'a> {
     log: &'a Log<'a>,
     table: &'a dyn TableLike,
     path: String,
@@ -20,17 +20,12 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(
-        log: &'a Log<'a>,
-        table: &'a dyn TableLike,
-        path: String,
-        span: Span,
-    ) -> Self {
+    pub fn new(log: &'a Log<'a>, table: &'a dyn TableLike, path: String, span: Span) -> Self {
         Self { log, table, path, span, known: Vec::new() }
     }
 
     /// `value` at the place of the table.
-    pub(crate) fn spanned<T>(&self, value: T) -> Spanned<T> {
+    pub fn spanned<T>(&self, value: T) -> Spanned<T> {
         Spanned::new(value, self.span.clone())
     }
 
@@ -43,18 +38,18 @@ impl<'a> Cursor<'a> {
     }
 
     /// Whether the table has `key`; does not count as asking for it.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
     /// How many problems there are so far: what compares several keys does so only if they were all
     /// right.
-    pub(crate) fn problems(&self) -> usize {
+    pub fn problems(&self) -> usize {
         self.log.count()
     }
 
     /// Says that the table is wrong as a whole.
-    pub(crate) fn refuse(&self, message: &str, expected: &str) {
+    pub fn refuse(&self, message: &str, expected: &str) {
         self.log.add(
             self.span.clone(),
             &self.path,
@@ -65,7 +60,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value of `key`, if there is one.
-    pub(crate) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
+    pub fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
@@ -75,7 +70,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value of `key`, which must be there.
-    pub(crate) fn require(&mut self, key: &'static str, expected: &str) -> Option<Node<'a>> {
+    pub fn require(&mut self, key: &'static str, expected: &str) -> Option<Node<'a>> {
         let node = self.get(key);
         if node.is_none() {
             let (message, expected) = ("missing key".to_owned(), Some(expected.to_owned()));
@@ -85,20 +80,20 @@ impl<'a> Cursor<'a> {
     }
 
     /// The table `key`, which must be there.
-    pub(crate) fn section(&mut self, key: &'static str) -> Option<Cursor<'a>> {
+    pub fn section(&mut self, key: &'static str) -> Option<Cursor<'a>> {
         let expected = format!("a table `[{}]`", self.key_path(key));
         self.require(key, &expected)?.table(&expected)
     }
 
     /// The table `key`, if there is one.
-    pub(crate) fn optional_section(&mut self, key: &'static str) -> Option<Cursor<'a>> {
+    pub fn optional_section(&mut self, key: &'static str) -> Option<Cursor<'a>> {
         let expected = format!("a table `[{}]`", self.key_path(key));
         self.get(key)?.table(&expected)
     }
 
     /// What `read` makes of each table of the array `key`, in order, without those it reports as
     /// wrong.
-    pub(crate) fn each<T>(
+    pub fn each<T>(
         &mut self,
         key: &'static str,
         mut read: impl FnMut(&mut Cursor<'a>) -> Option<T>,
@@ -110,7 +105,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Says of every key that nobody asked for.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         for (key, _) in self.table.iter() {
             if self.known.contains(&key) {
                 continue;
@@ -128,16 +123,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(crate) fn choice<T: Copy>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
+    pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         self.require(key, &one_of(&names))?.choice(choices)
     }
 
-    pub(crate) fn choice_or<T: Copy>(
+    pub fn choice_or<T: Copy>(
         &mut self,
         key: &'static str,
         choices: &[(&str, T)],
@@ -146,32 +137,27 @@ impl<'a> Cursor<'a> {
         self.get(key).and_then(|node| node.choice(choices)).unwrap_or(default)
     }
 
-    pub(crate) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
+    pub fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
         self.get(key).and_then(|node| node.flag()).unwrap_or(default)
     }
 
-    pub(crate) fn real(&mut self, key: &'static str, bound: Bound) -> Option<f64> {
+    pub fn real(&mut self, key: &'static str, bound: Bound) -> Option<f64> {
         self.require(key, bound.text())?.real(bound)
     }
 
-    pub(crate) fn real_or(&mut self, key: &'static str, bound: Bound, default: f64) -> f64 {
+    pub fn real_or(&mut self, key: &'static str, bound: Bound, default: f64) -> f64 {
         self.get(key).and_then(|node| node.real(bound)).unwrap_or(default)
     }
 
-    pub(crate) fn count(&mut self, key: &'static str, least: i64) -> Option<usize> {
+    pub fn count(&mut self, key: &'static str, least: i64) -> Option<usize> {
         self.require(key, &integer_text(least, LARGEST))?.count(least)
     }
 
-    pub(crate) fn pair(&mut self, key: &'static str, least: i64) -> Option<[usize; 2]> {
+    pub fn pair(&mut self, key: &'static str, least: i64) -> Option<[usize; 2]> {
         self.require(key, &pair_text(least))?.pair(least)
     }
 
-    pub(crate) fn pair_or(
-        &mut self,
-        key: &'static str,
-        least: i64,
-        default: [usize; 2],
-    ) -> [usize; 2] {
+    pub fn pair_or(&mut self, key: &'static str, least: i64, default: [usize; 2]) -> [usize; 2] {
         self.get(key).and_then(|node| node.pair(least)).unwrap_or(default)
     }
 }
