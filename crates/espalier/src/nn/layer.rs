@@ -143,9 +143,49 @@ pub trait Layer: Module + ModuleDisplay + Sync + 'static {
         self.output_dims(input).map(drop)
     }
 
+    /// [`output_dims`](Self::output_dims) for a layer that takes several tensors.
+    ///
+    /// # Errors
+    ///
+    /// If such inputs do not fit the layer; most take one.
+    fn output_dims_many(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, WidthError> {
+        match inputs {
+            [only] => self.output_dims(only),
+            _ => Err(one_input(inputs.len(), inputs.first().copied().unwrap_or_default())),
+        }
+    }
+
+    /// [`forward_any`](Self::forward_any) for a layer that takes several tensors, whose shapes have
+    /// passed [`output_dims_many`](Self::output_dims_many).
+    ///
+    /// # Errors
+    ///
+    /// If the layer cannot take the tensors.
+    fn forward_many(&self, inputs: Vec<AnyTensor>) -> Result<AnyTensor, crate::Error> {
+        let count = inputs.len();
+        let mut inputs = inputs.into_iter();
+        match (inputs.next(), count) {
+            (Some(only), 1) => self.forward_any(only),
+            (first, _) => {
+                let input = first.map(|first| first.dims()).unwrap_or_default();
+                let source = one_input(count, &input);
+                Err(LayerError { name: String::new(), kind: self.kind(), source }.into())
+            }
+        }
+    }
+
     /// The name of the layer's type in messages: `Linear`. A wrapper gives that of its layer.
     fn kind(&self) -> &'static str {
         burn::module::extract_type_name::<Self>()
+    }
+}
+
+fn one_input(found: usize, input: &[usize]) -> WidthError {
+    WidthError {
+        expected: "one input".to_owned(),
+        found: found.to_string(),
+        input: input.to_vec(),
+        inside: None,
     }
 }
 
@@ -157,6 +197,8 @@ struct Methods {
     forward: fn(&dyn Any, AnyTensor) -> Result<AnyTensor, crate::Error>,
     output_dims: AboutInput<Vec<usize>>,
     check_input: AboutInput<()>,
+    forward_many: fn(&dyn Any, Vec<AnyTensor>) -> Result<AnyTensor, crate::Error>,
+    output_dims_many: fn(&dyn Any, &[&[usize]]) -> Result<Vec<usize>, WidthError>,
     kind: fn(&dyn Any) -> &'static str,
 }
 
@@ -169,6 +211,8 @@ impl<L: Layer> HasMethods for L {
         forward: |layer, input| known::<L>(layer).forward_any(input),
         output_dims: |layer, input| known::<L>(layer).output_dims(input),
         check_input: |layer, input| known::<L>(layer).check_input(input),
+        forward_many: |layer, inputs| known::<L>(layer).forward_many(inputs),
+        output_dims_many: |layer, inputs| known::<L>(layer).output_dims_many(inputs),
         kind: |layer| known::<L>(layer).kind(),
     };
 }
@@ -258,6 +302,12 @@ impl Layer for AnyLayer {
     }
     fn check_input(&self, input: &[usize]) -> Result<(), WidthError> {
         self.check_input(input)
+    }
+    fn output_dims_many(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, WidthError> {
+        (self.methods.output_dims_many)(self.module.as_any(), inputs)
+    }
+    fn forward_many(&self, inputs: Vec<AnyTensor>) -> Result<AnyTensor, crate::Error> {
+        (self.methods.forward_many)(self.module.as_any(), inputs)
     }
     fn kind(&self) -> &'static str {
         self.type_name()

@@ -1,14 +1,35 @@
-//! Burn's layers as [`Layer`]s.
+//! Burn's layers as [`Layer`]s, and the layers that Burn has as functions only.
 
-use burn::module::Module;
+use burn::nn::activation::{HardSwish, Mish, SiLU};
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d};
-use burn::nn::pool::{AdaptiveAvgPool2d, AvgPool2d, MaxPool2d};
-use burn::nn::{BatchNorm, Dropout, Gelu, LayerNorm, LeakyRelu, Linear, Relu, Sigmoid, Tanh};
+use burn::nn::{
+    BatchNorm, Dropout, Elu, Gelu, LayerNorm, LeakyRelu, Linear, PRelu, Relu, Selu, Sigmoid,
+    Softplus, Tanh,
+};
 
 use super::layer::{Layer, WidthError};
 use super::window::{Window, pads_1d, pads_2d, pads_3d};
 use crate::erase::{AnyTensor, with_rank};
 use crate::error::Error;
+
+mod attention;
+mod embedding;
+mod join;
+mod norm;
+mod pool;
+mod recurrent;
+mod resize;
+mod scale;
+mod shape;
+mod transpose;
+
+pub use attention::SelfAttention;
+pub use embedding::Positions;
+pub use join::{Add, Concat, Multiply};
+pub use pool::{GlobalAvgPool, GlobalMaxPool};
+pub use recurrent::LastStep;
+pub use scale::Scale;
+pub use shape::{Channels, Flatten, LogSoftmax, Pad, Reshape, Softmax, Transpose};
 
 /// Runs a rank-generic `forward` on a tensor of any rank.
 macro_rules! forward_any_rank {
@@ -32,7 +53,24 @@ macro_rules! shape_preserving {
         })*
     };
 }
+pub(super) use forward_any_rank;
+
 shape_preserving!(Relu, LeakyRelu, Gelu, Sigmoid, Tanh, Dropout);
+shape_preserving!(Elu, HardSwish, Mish, Selu, SiLU, Softplus);
+
+/// One slope for all, or one for each channel (dimension 1).
+impl Layer for PRelu {
+    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
+        match self.alpha.lazy_shape()[0] {
+            1 => {}
+            channels => WidthError::check(input, 1, channels, "channels")?,
+        }
+        Ok(input.to_vec())
+    }
+    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
+        forward_any_rank!(self, input)
+    }
+}
 
 /// What a linear layer of `[in, out]` makes of these dimensions.
 pub(super) fn linear_dims(
@@ -124,77 +162,6 @@ fn check_channels<const N: usize>(
 ) -> Result<(), WidthError> {
     Window::<N>::check_rank(input)?;
     WidthError::check(input, 1, channels, "input channels")
-}
-
-macro_rules! pool {
-    ($($layer:ty, $dilation:expr;)*) => {
-        $(impl Layer for $layer {
-            fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-                let dilation: fn(&Self) -> [usize; 2] = $dilation;
-                let window = Window {
-                    kernel: self.kernel_size,
-                    stride: self.stride,
-                    dilation: dilation(self),
-                    pads: pads_2d(&self.padding),
-                    ceil: self.ceil_mode,
-                };
-                Window::<2>::check_rank(input)?;
-                window.output(input[1], input)
-            }
-            fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
-                Ok(self.forward(input.into_rank()?).into())
-            }
-        })*
-    };
-}
-pool! {
-    MaxPool2d, |pool| pool.dilation;
-    AvgPool2d, |_| [1, 1];
-}
-
-impl Layer for AdaptiveAvgPool2d {
-    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        Window::<2>::check_rank(input)?;
-        Ok(vec![input[0], input[1], self.output_size[0], self.output_size[1]])
-    }
-    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
-        Ok(self.forward(input.into_rank()?).into())
-    }
-}
-
-/// Joins all dimensions after the batch into one: `torch.nn.Flatten`.
-///
-/// ```
-/// use espalier::nn::{Flatten, Layer};
-/// assert_eq!(Flatten::new().output_dims(&[8, 4, 3, 3])?, [8, 36]);
-/// # Ok::<(), espalier::nn::WidthError>(())
-/// ```
-#[derive(Module, Debug, Default)]
-pub struct Flatten {}
-
-impl Flatten {
-    /// The layer. It has no options.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
-impl Layer for Flatten {
-    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        if input.is_empty() {
-            WidthError::check_rank(input, 1, "[batch, ...]")?;
-        }
-        Ok(vec![input[0], input[1..].iter().product()])
-    }
-    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
-        let dims = input.dims();
-        let flat = [dims[0], dims[1..].iter().product()];
-        with_rank!(
-            input.rank(),
-            D => Ok(input.into_rank::<D>()?.reshape(flat).into()),
-            else Err(Error::Rank { expected: 8, found: dims })
-        )
-    }
 }
 
 #[cfg(test)]
