@@ -1,4 +1,4 @@
-"""The peer's side of the checkpoint benchmark: torch.save and torch.load, save_file and load_file."""
+"""The peer's side of the benchmarks of files: torch.save and torch.load, save_file and load_file, and pruning between."""
 
 import functools
 import os
@@ -6,6 +6,7 @@ import tempfile
 import time
 
 import torch
+import torch.nn.utils.prune as prune
 from safetensors.torch import load_file, save_file
 
 # Made and removed by the benchmark, which ends this process when it is done.
@@ -49,3 +50,25 @@ def files(which, mebibytes):
         return time.perf_counter() - start
 
     return run
+
+
+def prune_file(iterations):
+    """Loads a file, prunes the smallest half of all weights, and saves it, as a script for PyTorch does."""
+    start = time.perf_counter()
+    for _ in range(iterations):
+        state = load_file(os.path.join(FOLDER, "f32.safetensors"))
+        holders = {}
+        for name, tensor in state.items():
+            holder = torch.nn.Module()
+            holder.weight = torch.nn.Parameter(tensor)
+            holders[name] = holder
+        prune.global_unstructured(
+            [(holder, "weight") for holder in holders.values()],
+            pruning_method=prune.L1Unstructured,
+            amount=0.5,
+        )
+        for holder in holders.values():
+            prune.remove(holder, "weight")
+        pruned = {name: holder.weight.data for name, holder in holders.items()}
+        save_file(pruned, os.path.join(FOLDER, "peer.safetensors"))
+    return time.perf_counter() - start

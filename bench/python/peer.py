@@ -105,6 +105,10 @@ def case(name):
         from files import files
 
         return files(which, int(mode))
+    if kind == "file":
+        from files import prune_file
+
+        return prune_file
     if kind == "prune":
         return prune_globally(int(mode))
     if kind == "weight":

@@ -31,6 +31,11 @@ impl Contest {
         self.0.as_ref().is_some_and(|peer| peer.borrow().name().contains(package))
     }
 
+    /// Seconds of one iteration of a case of the peer's; not a number without a peer.
+    pub fn run(&self, case: &str, iterations: usize) -> f64 {
+        self.0.as_ref().map_or(f64::NAN, |peer| peer.borrow_mut().run(case, iterations))
+    }
+
     /// Times of ours, then of the peer's `cases`. Without a peer there are ours only.
     pub fn compete(
         &self,

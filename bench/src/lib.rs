@@ -13,4 +13,4 @@ pub use contest::{Contest, wanted};
 pub use net::{Case, Net, framed, plain, replace, timed};
 pub use peer::Peer;
 pub use table::{Row, Table};
-pub use turns::{Timed, Times, turns};
+pub use turns::{Timed, Times, rounds, turns};

@@ -25,6 +25,12 @@ impl Times {
         median(self.0.clone())
     }
 
+    /// Each of them times a factor.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        Self(self.0.iter().map(|time| time * factor).collect())
+    }
+
     /// The median of the ratios to what `other` took in the same round.
     ///
     /// A machine that slows down for a second or two, as shared ones do, slows both of a round down: this
@@ -32,6 +38,22 @@ impl Times {
     pub fn ratio(&self, other: &Self) -> f64 {
         median(self.0.iter().zip(&other.0).map(|(ours, theirs)| ours / theirs).collect())
     }
+}
+
+/// The times of each contestant in so many rounds of one iteration each, after one to warm up: for work that takes
+/// a second or more.
+pub fn rounds(count: usize, contestants: &mut [Timed<'_>]) -> Vec<Times> {
+    for contestant in contestants.iter_mut() {
+        contestant(1);
+    }
+    let mut times = vec![Times::default(); contestants.len()];
+    for _ in 0..count {
+        for (times, contestant) in times.iter_mut().zip(contestants.iter_mut()) {
+            std::thread::sleep(Duration::from_millis(20));
+            times.0.push(contestant(1));
+        }
+    }
+    times
 }
 
 /// The times of each contestant.

@@ -83,7 +83,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The file is not an acceptable safetensors file, or cannot be written as one.
-    #[error("{}: not a valid safetensors file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "safetensors", "safetensors file"))]
     Safetensors {
         /// The file.
         path: PathBuf,
@@ -92,7 +92,7 @@ pub enum Error {
     },
     /// The index of a checkpoint in several files, or what it says of them, is not acceptable; or a
     /// checkpoint cannot be written so.
-    #[error("{}: not a valid set of shards: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "shards", "set of shards"))]
     Shards {
         /// The index.
         path: PathBuf,
@@ -125,7 +125,7 @@ pub enum Error {
         reason: String,
     },
     /// The file is not an acceptable npy file, or cannot be written as one.
-    #[error("{}: not a valid npy file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "npy", "npy file"))]
     Npy {
         /// The file.
         path: PathBuf,
@@ -133,7 +133,7 @@ pub enum Error {
         cause: NpyFault,
     },
     /// The file is not an acceptable npz file, or cannot be written as one.
-    #[error("{}: not a valid npz file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "npz", "npz file"))]
     Npz {
         /// The file.
         path: PathBuf,
@@ -141,7 +141,7 @@ pub enum Error {
         cause: NpzFault,
     },
     /// The file is not an acceptable PyTorch file, or cannot be written as one.
-    #[error("{}: not a valid PyTorch file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "a PyTorch file", "PyTorch file"))]
     Torch {
         /// The file.
         path: PathBuf,
@@ -157,7 +157,7 @@ pub enum Error {
         cause: ZipFault,
     },
     /// The file is not an acceptable msgpack file of Flax's, or cannot be written as one.
-    #[error("{}: not a valid Flax msgpack file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "Flax msgpack", "Flax msgpack file"))]
     Flax {
         /// The file.
         path: PathBuf,
@@ -165,7 +165,7 @@ pub enum Error {
         cause: FlaxFault,
     },
     /// The file is not an acceptable `.params` file of MXNet's, or cannot be written as one.
-    #[error("{}: not a valid MXNet .params file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "MXNet .params", "MXNet .params file"))]
     Mxnet {
         /// The file.
         path: PathBuf,
@@ -173,7 +173,7 @@ pub enum Error {
         cause: MxnetFault,
     },
     /// The file is not an acceptable burnpack file, or cannot be written as one.
-    #[error("{}: not a valid burnpack file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "burnpack", "burnpack file"))]
     Burnpack {
         /// The file.
         path: PathBuf,
@@ -189,7 +189,7 @@ pub enum Error {
         cause: GgufFault,
     },
     /// The file is not an acceptable HDF5 file, or cannot be written as one.
-    #[error("{}: not a valid HDF5 file: {cause}", path.display())]
+    #[error("{}: {}: {cause}", path.display(), verdict(cause.is_of_writing(), "HDF5", "HDF5 file"))]
     Hdf5 {
         /// The file.
         path: PathBuf,
@@ -236,6 +236,15 @@ impl Error {
             Ok(error) => error,
             Err(cause) => Self::io(path, action, cause),
         }
+    }
+}
+
+/// What a fault comes to: of a file that was read, or of a tensor that was to be written.
+fn verdict(is_of_writing: bool, format: &str, file: &str) -> String {
+    if is_of_writing {
+        format!("cannot be written as {format}")
+    } else {
+        format!("not a valid {file}")
     }
 }
 

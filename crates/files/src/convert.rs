@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use espalier_checkpoint::{Checkpoint, Dtype, KeyChange, KeyMap, NamedTensor};
+use espalier_checkpoint::{Checkpoint, Dtype, KeyChange, KeyFault, KeyMap, NamedTensor};
 use espalier_kernels::{ValuesMut, cast};
 use half::slice::HalfBitsSliceExt as _;
 
@@ -14,7 +14,7 @@ use crate::nearest::nearest;
 use crate::pieces::{Cuts, is_real, values};
 use crate::select::Selection;
 
-/// Whose order of axes and names of norms a file is to have.
+/// Whose names and order of axes a file has, or is to have.
 ///
 /// ```
 /// assert_ne!(espalier_files::Layout::Torch, espalier_files::Layout::Burn);
@@ -22,10 +22,42 @@ use crate::select::Selection;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layout {
-    /// PyTorch's, from Burn's: see [`KeyMap::burn_to_torch`].
+    /// PyTorch's.
     Torch,
-    /// Burn's, from PyTorch's: see [`KeyMap::torch_to_burn`].
+    /// Burn's: see [`KeyMap::torch_to_burn`] and [`KeyMap::burn_to_torch`].
     Burn,
+    /// Flax's: see [`KeyMap::torch_to_flax`] and [`KeyMap::flax_to_torch`].
+    Flax,
+    /// Keras': see [`KeyMap::torch_to_keras`], which gives the names of Keras 2, and [`KeyMap::keras_to_torch`], which takes
+    /// those of Keras 3 too.
+    Keras,
+}
+
+impl Layout {
+    /// That which is taken for the layout of the file, unless it is told: Burn's for PyTorch's, PyTorch's for all others.
+    fn usual_source(self) -> Self {
+        if self == Self::Torch { Self::Burn } else { Self::Torch }
+    }
+
+    /// From this layout to another, by way of PyTorch's.
+    fn to(self, other: Self) -> Result<KeyMap, KeyFault> {
+        if self == other {
+            return Ok(KeyMap::default());
+        }
+        let there = match self {
+            Self::Torch => KeyMap::default(),
+            Self::Burn => KeyMap::burn_to_torch()?,
+            Self::Flax => KeyMap::flax_to_torch()?,
+            Self::Keras => KeyMap::keras_to_torch()?,
+        };
+        let on = match other {
+            Self::Torch => KeyMap::default(),
+            Self::Burn => KeyMap::torch_to_burn()?,
+            Self::Flax => KeyMap::torch_to_flax()?,
+            Self::Keras => KeyMap::torch_to_keras()?,
+        };
+        Ok(there.then(&on))
+    }
 }
 
 /// What is to become of a file.
@@ -52,8 +84,11 @@ pub enum Layout {
 pub struct Conversion {
     /// New names. A rule that is for no tensor is an error.
     pub rename: KeyMap,
-    /// The layout.
+    /// The layout that it is to have.
     pub layout: Option<Layout>,
+    /// The layout that it has; without it Burn's where PyTorch's is asked for, and else PyTorch's. Nothing without a layout
+    /// that is asked for.
+    pub from: Option<Layout>,
     /// The type of the tensors of floats (F16, BF16, F32, F64): F16, BF16 or F32. What it cannot hold is rounded to the
     /// nearest, half to even, and becomes infinite beyond its range.
     pub dtype: Option<Dtype>,
@@ -115,11 +150,9 @@ impl Conversion {
         let renamed = chosen.mapped(&self.rename)?;
         let layout = match self.layout {
             None => KeyMap::default(),
-            Some(Layout::Torch) => {
-                KeyMap::burn_to_torch().map_err(espalier_checkpoint::Error::from)?
-            }
-            Some(Layout::Burn) => {
-                KeyMap::torch_to_burn().map_err(espalier_checkpoint::Error::from)?
+            Some(layout) => {
+                let from = self.from.unwrap_or(layout.usual_source());
+                from.to(layout).map_err(espalier_checkpoint::Error::from)?
             }
         };
         let changes = layout.changes(&renamed);

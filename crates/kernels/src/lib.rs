@@ -28,6 +28,7 @@ mod tally;
 mod test;
 mod tiles;
 mod triangle;
+mod vectors;
 mod weight_norm;
 
 pub use bilinear::bilinear;
@@ -43,13 +44,17 @@ pub use orthogonal::{Frame, OrthogonalMap, OrthogonalTape, orthogonal, orthogona
 pub use product::{Product, add_product};
 pub use prune::apply::{Maskable, mask, masked, pruned_values, restore};
 pub use prune::bits::Bits;
+pub use prune::bracket::{Bracket, Places};
 pub use prune::channels::{ChannelFold, ChannelPart, clear_channels_in};
 pub use prune::count::count_to_prune;
 pub use prune::lowest::prune_lowest;
 pub use prune::norms::{channel_norms, channels_kept, clear_channels};
 pub use prune::patterns::{Lines, prune_in_lines, prune_n_of_m};
+pub use prune::sample::Sample;
 pub use prune::scores::{Candidate, Order, Scores, Values};
-pub use prune::stream::{Counts, Cut, Fineness, LowestSearch, Places, Share, Stretch};
+pub use prune::share::{Cut, Share};
+pub use prune::stream::{Counts, LowestSearch};
+pub use prune::stretch::{Fineness, Stretch};
 pub use real::Real;
 pub use rescale::rescale;
 pub use rng::Rng;

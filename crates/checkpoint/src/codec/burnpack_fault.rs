@@ -193,6 +193,13 @@ pub enum BurnpackFault {
     },
 }
 
+impl BurnpackFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(self, Self::NoSuchDtype { .. })
+    }
+}
+
 impl CutFault for BurnpackFault {
     fn cut(position: u64, needed: u64) -> Self {
         Self::Cut { position, needed }

@@ -185,6 +185,13 @@ pub enum FlaxFault {
     },
 }
 
+impl FlaxFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(self, Self::NoSuchDtype { .. } | Self::TooLong { .. })
+    }
+}
+
 impl CutFault for FlaxFault {
     fn cut(position: u64, needed: u64) -> Self {
         Self::Cut { position, needed }

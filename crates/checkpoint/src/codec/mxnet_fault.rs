@@ -157,6 +157,13 @@ pub enum MxnetFault {
     },
 }
 
+impl MxnetFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(self, Self::NoSuchDtype { .. } | Self::RankOverLimit { .. })
+    }
+}
+
 impl CutFault for MxnetFault {
     fn cut(position: u64, needed: u64) -> Self {
         Self::Cut { position, needed }

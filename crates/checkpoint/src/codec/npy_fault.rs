@@ -135,3 +135,10 @@ pub enum NpyFault {
         dtype: Dtype,
     },
 }
+
+impl NpyFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(self, Self::NoSuchDtype { .. } | Self::ElementCount { .. })
+    }
+}

@@ -12,6 +12,7 @@ use super::npy_fault::NpyFault;
 /// checkpoint.push(NamedTensor::new("w", Dtype::BF16, vec![0], vec![])?)?;
 /// let error = write_npz(dir.path().join("w.npz"), &checkpoint).unwrap_err();
 /// assert!(matches!(error, Error::Npz { cause: NpzFault::Member { .. }, .. }));
+/// assert!(error.to_string().contains("w.npz: cannot be written as npz: the member \"w.npy\""));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,4 +52,15 @@ pub enum NpzFault {
         /// The most that are read.
         limit: usize,
     },
+}
+
+impl NpzFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        match self {
+            Self::NameTooLong { .. } => true,
+            Self::Member { cause, .. } => cause.is_of_writing(),
+            _ => false,
+        }
+    }
 }

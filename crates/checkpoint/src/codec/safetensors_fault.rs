@@ -211,6 +211,16 @@ pub enum SafetensorsFault {
     },
 }
 
+impl SafetensorsFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSuchDtype { .. } | Self::ReservedName { .. } | Self::Unwritable { .. }
+        )
+    }
+}
+
 fn of_tensor(name: Option<&str>) -> String {
     name.map(|name| format!(" within {name:?}")).unwrap_or_default()
 }

@@ -163,3 +163,10 @@ pub enum ShardFault {
         reason: String,
     },
 }
+
+impl ShardFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(self, Self::IndexName | Self::Lost { .. } | Self::Unwritable { .. })
+    }
+}

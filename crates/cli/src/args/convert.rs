@@ -19,7 +19,8 @@ Example:
   espalier convert model.pt model.safetensors
   espalier convert training.pt weights.safetensors --key model --rename '^module\\.=>'
   espalier convert model.safetensors half.safetensors --dtype bf16 --max-shard-size 2GB
-  espalier convert model.pt model.bpk --layout burn")]
+  espalier convert model.pt model.bpk --layout burn
+  espalier convert flax.msgpack model.safetensors --from-layout flax --layout torch")]
 pub(crate) struct ConvertArgs {
     /// The file, in any format that is read
     pub(crate) input: PathBuf,
@@ -38,13 +39,20 @@ pub(crate) struct ConvertArgs {
     /// repeated, each for the names that those before it gave
     #[arg(long, value_name = "REGEX=>NEW", value_parser = KeyRule::parse)]
     rename: Vec<KeyRule>,
-    /// The order of axes and the names of norms: Burn's of a file in PyTorch's, or the other way round
+    /// Whose names and order of axes it is to have; of a file in PyTorch's, or Burn's for PyTorch's
     ///
-    /// A `weight` of two dimensions is turned, [out, in] to [in, out] and back, unless its name speaks of an embedding
+    /// Burn: a `weight` of two dimensions is turned, [out, in] to [in, out] and back, unless its name speaks of an embedding
     /// (emb, wte, wpe). For Burn, a `weight` of one dimension becomes `gamma`, and the `bias` beside it `beta`, if its
-    /// layer has a `running_mean` or is named as a norm (norm, bn, ln). Names are those after --rename.
+    /// layer has a `running_mean` or is named as a norm (norm, bn, ln).
+    ///
+    /// Flax and Keras: params/fc/kernel and fc/kernel:0 for fc.weight, turned, also of convolutions; embedding(s) of an
+    /// embedding; scale, gamma and beta of norms; batch_stats/bn/mean and bn/moving_mean:0 for bn.running_mean. Names are
+    /// those after --rename.
     #[arg(long, value_enum, value_name = "LAYOUT")]
     layout: Option<Whose>,
+    /// Whose names and order of axes it has
+    #[arg(long, value_enum, value_name = "LAYOUT", requires = "layout")]
+    from_layout: Option<Whose>,
     #[command(flatten)]
     pub(crate) out: OutputArgs,
     #[command(flatten)]
@@ -65,10 +73,25 @@ enum Float {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Whose {
-    /// PyTorch's, from Burn's
+    /// PyTorch's
     Torch,
-    /// Burn's, from PyTorch's
+    /// Burn's
     Burn,
+    /// Flax's
+    Flax,
+    /// Keras': of version 2 as an output, of 2 or 3 as an input
+    Keras,
+}
+
+impl Whose {
+    fn layout(self) -> Layout {
+        match self {
+            Self::Torch => Layout::Torch,
+            Self::Burn => Layout::Burn,
+            Self::Flax => Layout::Flax,
+            Self::Keras => Layout::Keras,
+        }
+    }
 }
 
 /// Bytes, with a unit or without.
@@ -98,10 +121,8 @@ impl ConvertArgs {
     pub(crate) fn conversion(&self) -> Conversion {
         Conversion {
             rename: KeyMap::from_iter(self.rename.iter().cloned()),
-            layout: self.layout.map(|layout| match layout {
-                Whose::Torch => Layout::Torch,
-                Whose::Burn => Layout::Burn,
-            }),
+            layout: self.layout.map(Whose::layout),
+            from: self.from_layout.map(Whose::layout),
             dtype: self.dtype.map(|dtype| match dtype {
                 Float::F32 => Dtype::F32,
                 Float::F16 => Dtype::F16,

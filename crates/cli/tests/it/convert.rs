@@ -105,6 +105,58 @@ out.safetensors is written: 6 tensors, safetensors
 }
 
 #[test]
+fn names_of_other_frameworks() {
+    let directory = tempdir().unwrap();
+    let directory = directory.path();
+    let mut checkpoint = Checkpoint::new();
+    let tensors = [
+        NamedTensor::f32("fc.weight", vec![2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+        NamedTensor::f32("bn.weight", vec![2], &[1.0, 1.5]),
+        NamedTensor::f32("bn.bias", vec![2], &[0.5, 0.0]),
+        NamedTensor::f32("bn.running_mean", vec![2], &[0.25, 0.0]),
+    ];
+    tensors.into_iter().for_each(|tensor| checkpoint.push(tensor.unwrap()).unwrap());
+    write_torch(directory.join("in.pt"), &checkpoint).unwrap();
+    let run = |input: &str, out: &str, options: &[&str]| {
+        let mut command = espalier();
+        stdout_of(command.args(["convert", input, out]).args(options).current_dir(directory));
+        Checkpoint::open(directory.join(out)).unwrap()
+    };
+    let cases = [
+        (
+            "flax",
+            "a.msgpack",
+            ["params/fc/kernel", "params/bn/scale", "params/bn/bias", "batch_stats/bn/mean"],
+        ),
+        ("keras", "b.safetensors", ["fc/kernel:0", "bn/gamma:0", "bn/beta:0", "bn/moving_mean:0"]),
+        ("burn", "c.safetensors", ["fc.weight", "bn.gamma", "bn.beta", "bn.running_mean"]),
+    ];
+    for (layout, out, names) in cases {
+        let there = run("in.pt", out, &["--layout", layout]);
+        for name in names {
+            assert!(
+                there.get(name).is_some(),
+                "{layout} {name}: {:?}",
+                there.names().collect::<Vec<_>>()
+            );
+        }
+        let weight = there.get(names[0]).unwrap();
+        assert_eq!(weight.to_f32_vec().unwrap(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        let back = format!("{layout}.npz");
+        let back = run(out, &back, &["--layout", "torch", "--from-layout", layout]);
+        for tensor in &checkpoint {
+            assert_eq!(back.get(tensor.name()), Some(tensor), "{layout}");
+        }
+    }
+    let burn = run("a.msgpack", "d.safetensors", &["--from-layout", "flax", "--layout", "burn"]);
+    assert_eq!(burn.get("fc.weight").unwrap().shape(), [3, 2]);
+    assert!(burn.get("bn.gamma").is_some());
+    let line = ["convert", "in.pt", "e.pt", "--from-layout", "flax"];
+    let text = failure_of(espalier().args(line).current_dir(directory), 2);
+    assert!(text.contains("--layout"), "{text}");
+}
+
+#[test]
 fn shards() {
     let directory = tempdir().unwrap();
     let directory = directory.path();
@@ -147,7 +199,7 @@ fn what_cannot_be_converted_leaves_nothing() {
         failure_of(command.current_dir(directory), code)
     };
     let cases: [(&str, &[&str], i32, &str); 10] = [
-        ("out.npz", &[], 1, "module.small"),
+        ("out.npz", &[], 1, "out.npz: cannot be written as npz"),
         ("out.params", &["--dtype", "f16"], 1, "module.small"),
         ("out.npy", &[], 1, "holds one tensor"),
         ("out.xyz", &[], 1, "--to FORMAT"),

@@ -2,6 +2,7 @@
 
 mod fault;
 mod plan;
+mod ranked;
 mod report;
 mod rule;
 

@@ -1,16 +1,16 @@
 //! From what is asked to a rule for each tensor.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use espalier_checkpoint::{Dtype, Error, NamedTensor};
 use espalier_kernels::{
-    Bits, Candidate, ChannelFold, ChannelPart, Counts, Fineness, LowestSearch, Order, Scores,
-    Slices, prune_lowest,
+    Bits, Candidate, ChannelFold, ChannelPart, Fineness, Order, Places, Scores, Slices,
+    prune_lowest,
 };
 use rayon::prelude::*;
 
 use super::fault::PruneFault;
+use super::ranked::Ranked;
 use super::rule::{Rank, Rule, nans, zeros};
 use super::{Amount, PruneMethod};
 use crate::error::FilesError;
@@ -57,7 +57,7 @@ pub(super) fn first_nan<O: Observer>(
     }))
 }
 
-fn bytes(tensors: &[&NamedTensor]) -> u64 {
+pub(super) fn bytes(tensors: &[&NamedTensor]) -> u64 {
     tensors.iter().map(|tensor| tensor.byte_len() as u64).sum()
 }
 
@@ -83,43 +83,30 @@ pub(super) fn lowest<O: Observer>(
         _ => Fineness::Single,
     };
     let fineness = tensors.iter().map(fineness).reduce(Fineness::join).unwrap_or(Fineness::Brain);
-    let whole = anywhere(tensors);
-    let rank = |at: usize| rank(method, first + at);
-    let mut search = LowestSearch::new(fineness, count);
-    let mut is_first = true;
-    loop {
+    let ranked = Ranked { tensors, first, method, fineness, count };
+    // One look at all is enough if some of them tell where the cut is; if they do not, all are counted.
+    let mut guess = ranked.guessed()?;
+    let (places, pieces, (cut, shares)) = loop {
+        let bracket = match guess.take() {
+            Some(bracket) => bracket,
+            None => ranked.counted(observer)?,
+        };
         observer.begin("ranking", bytes(tensors));
-        // Those that no thread adds to at the moment.
-        let idle: Mutex<Vec<Counts>> = Mutex::new(Vec::new());
-        let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-        each_piece(&whole, observer, |p| {
-            let taken = lock().pop();
-            let mut counts = taken.unwrap_or_else(|| search.counts());
-            counts.add(&rank(p.at).stretch(tensors[p.at].dtype(), p.start, p.bytes));
-            lock().push(counts);
+        let places = each_piece(&anywhere(tensors), observer, |p| {
+            bracket.place(&ranked.stretch(p.at, p.start, p.bytes))
         })?;
-        let mut counts = search.counts();
-        let idle = idle.into_inner().unwrap_or_else(PoisonError::into_inner);
-        idle.into_iter().for_each(|other| counts.merge(other));
-        if is_first
-            && !is_random
-            && counts.saw_nan()
+        let pieces: Vec<usize> = places.iter().map(Vec::len).collect();
+        let mut places: Vec<_> = places.into_iter().flatten().collect();
+        if !is_random
+            && places.iter().any(Places::saw_nan)
             && let Some(fault) = first_nan(tensors, observer)?
         {
             return Err(fault.into());
         }
-        is_first = false;
-        if search.narrow(counts) {
-            break;
+        if let Some(cut) = bracket.cut(&mut places) {
+            break (places, pieces, cut);
         }
-    }
-    observer.begin("ranking", bytes(tensors));
-    let places = each_piece(&whole, observer, |p| {
-        search.place(&rank(p.at).stretch(tensors[p.at].dtype(), p.start, p.bytes))
-    })?;
-    let pieces: Vec<usize> = places.iter().map(Vec::len).collect();
-    let mut places: Vec<_> = places.into_iter().flatten().collect();
-    let (cut, shares) = search.cut(&mut places);
+    };
     let threshold = (!is_random && count > 0).then(|| cut.threshold());
     let mut parts = (&places[..], &shares[..]);
     let planned = pieces.into_iter().enumerate().map(|(at, n)| {
@@ -130,7 +117,7 @@ pub(super) fn lowest<O: Observer>(
         // Zeros are the first to go.
         let zeros = (!is_random).then(|| (before, pruned.max(before)));
         Planned {
-            rule: Rule::Lowest { rank: rank(at), cut, shares: shares.to_vec() },
+            rule: Rule::Lowest { rank: rank(method, first + at), cut, shares: shares.to_vec() },
             zeros,
             threshold,
         }

@@ -8,6 +8,7 @@ use super::clear::ones;
 use crate::Real;
 use crate::fresh::fresh;
 use crate::pieces::{Cut, PIECE, Pieces, each};
+use crate::vectors::vectorized;
 
 /// The values with zero where they are not kept, whatever is there.
 ///
@@ -60,7 +61,7 @@ pub fn mask<T: Maskable>(values: &mut [T], kept: &Bits) {
     assert_eq!(n, kept.len(), "one bit for each value");
     let tasks = values.chunks_mut(PIECE).zip(kept.words().chunks(PIECE / WORD));
     each(n, tasks, |(values, words)| {
-        Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || mask_piece(values, words),
         );

@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pulp::Arch;
-
 use super::bits::WORD;
 use super::cut::{CutAt, Part, positions};
 use super::keys::{BLOCK, Key, below};
 use super::scores::{Candidate, Order};
 use crate::pieces::{PIECE, each};
+use crate::vectors::vectorized;
 
 /// Does `act` on the parts of all candidates, with the words of each and one of `more`.
 fn write<M: Send>(
@@ -85,7 +84,7 @@ fn each_tie<K: Key>(keys: &[K], words: &[u64], key: K) -> impl Iterator<Item = u
 
 fn clear_below<K: Key>(part: Part<'_>, words: &mut [u64], bound: K) {
     part.blocks(words.chunks_mut(BLOCK / WORD), |_, keys, words| {
-        Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for (word, keys) in words.iter_mut().zip(keys.chunks(WORD)) {

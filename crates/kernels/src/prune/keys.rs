@@ -1,9 +1,8 @@
 //! Scores as integers that are ordered as they are.
 
-use pulp::Arch;
-
 use super::bits::WORD;
 use super::scores::{Order, Scores, Values};
+use crate::vectors::vectorized;
 
 /// Keys made together: they stay in the cache.
 pub(crate) const BLOCK: usize = 1024;
@@ -36,6 +35,46 @@ pub(crate) trait Key: Copy + Ord + Default + Send + Sync {
 
     /// The number.
     fn to_u64(self) -> u64;
+
+    /// Where keys of which the highest bit is not set stand to two of them.
+    fn standing(keys: &[Self], low: Self, high: Self) -> Standing<Self>;
+
+    /// Whether any of these is one of the two or between them; as in [`standing`](Self::standing).
+    fn any_within(keys: &[Self], low: Self, high: Self) -> bool;
+
+    /// Some of them, kept.
+    fn noted(keys: Vec<Self>) -> Near;
+}
+
+/// How many keys are zero, below one and above another, and the greatest.
+pub(crate) struct Standing<K> {
+    pub(crate) zeros: usize,
+    pub(crate) under: usize,
+    pub(crate) over: usize,
+    pub(crate) greatest: K,
+}
+
+/// Keys of either kind that are kept.
+#[derive(Debug, Clone)]
+pub(crate) enum Near {
+    Single(Box<[u32]>),
+    Double(Box<[u64]>),
+}
+
+impl Default for Near {
+    fn default() -> Self {
+        Self::Single(Box::default())
+    }
+}
+
+impl Near {
+    /// Does `act` on each.
+    pub(crate) fn each(&self, mut act: impl FnMut(u64)) {
+        match self {
+            Self::Single(keys) => keys.iter().for_each(|key| act((*key).into())),
+            Self::Double(keys) => keys.iter().for_each(|key| act(*key)),
+        }
+    }
 }
 
 /// The key of every NaN: the one above infinity.
@@ -43,13 +82,13 @@ const SINGLE_NAN: u32 = 0x7f80_0001;
 const DOUBLE_NAN: u64 = 0x7ff0_0000_0000_0001;
 
 macro_rules! key {
-    ($key:ty, $float:ty, $fill:ident) => {
+    ($key:ty, $signed:ty, $float:ty, $fill:ident, $near:ident) => {
         impl Key for $key {
             const BITS: u32 = <$key>::BITS;
 
             fn fill(scores: &Scores<'_>, order: Order, start: usize, keys: &mut [Self]) {
                 for (i, keys) in keys.chunks_mut(BLOCK).enumerate() {
-                    Arch::new().dispatch(
+                    vectorized(
                         #[inline(always)]
                         || $fill(scores, order, start + i * BLOCK, keys),
                     );
@@ -89,11 +128,46 @@ macro_rules! key {
             fn to_u64(self) -> u64 {
                 self.into()
             }
+
+            #[inline(always)]
+            fn standing(keys: &[Self], low: Self, high: Self) -> Standing<Self> {
+                // Signed numbers are compared in one instruction, and counted in as many bits without packing them.
+                let (low, high) = (low.cast_signed(), high.cast_signed());
+                let (mut zeros, mut under, mut over, mut greatest): ($signed, $signed, $signed, _) =
+                    (0, 0, 0, 0);
+                for key in keys {
+                    let key = key.cast_signed();
+                    zeros = zeros.wrapping_add(<$signed>::from(key == 0));
+                    under = under.wrapping_add(<$signed>::from(key < low));
+                    over = over.wrapping_add(<$signed>::from(key > high));
+                    greatest = key.max(greatest);
+                }
+                Standing {
+                    zeros: zeros as usize,
+                    under: under as usize,
+                    over: over as usize,
+                    greatest: greatest.cast_unsigned(),
+                }
+            }
+
+            #[inline(always)]
+            fn any_within(keys: &[Self], low: Self, high: Self) -> bool {
+                let (low, high) = (low.cast_signed(), high.cast_signed());
+                let within = keys.iter().fold(0, |any, key| {
+                    let key = key.cast_signed();
+                    any | (<$signed>::from(key >= low) & <$signed>::from(key <= high))
+                });
+                within != 0
+            }
+
+            fn noted(keys: Vec<Self>) -> Near {
+                Near::$near(keys.into_boxed_slice())
+            }
         }
     };
 }
-key!(u32, f32, fill_single);
-key!(u64, f64, fill_double);
+key!(u32, i32, f32, fill_single, Single);
+key!(u64, i64, f64, fill_double, Double);
 
 #[inline(always)]
 fn single(x: f32) -> u32 {

@@ -261,6 +261,15 @@ pub enum Hdf5Fault {
 }
 
 impl Hdf5Fault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        match self {
+            Self::NoSuchDtype { .. } | Self::NameConflict | Self::NameOverLimit { .. } => true,
+            Self::Within { cause, .. } => cause.is_of_writing(),
+            _ => false,
+        }
+    }
+
     /// The same of the object at that path. What names its object already is left as it is.
     pub(super) fn within(self, object: &str) -> Self {
         if let Self::Within { .. } = self {

@@ -311,3 +311,10 @@ pub enum TorchFault {
         tensor: String,
     },
 }
+
+impl TorchFault {
+    /// Whether it is of a tensor that was to be written, not of a file.
+    pub(crate) fn is_of_writing(&self) -> bool {
+        matches!(self, Self::NoSuchDtype { .. } | Self::Unwritable { .. })
+    }
+}
