@@ -68,7 +68,10 @@ fn program() -> Result<PathBuf, Failure> {
         Ok(path)
     } else {
         let path = path.display();
-        Err(format!("{path} is not there: cargo build --release -p espalier-cli, or ESPALIER_PROGRAM").into())
+        Err(format!(
+            "{path} is not there: cargo build --release -p espalier-cli, or ESPALIER_PROGRAM"
+        )
+        .into())
     }
 }
 
@@ -113,7 +116,13 @@ impl Files {
         self.folder.join(name)
     }
 
-    fn row(&mut self, case: &str, peer: &str, (ours, theirs): (&Times, &Times), target: Option<f64>) {
+    fn row(
+        &mut self,
+        case: &str,
+        peer: &str,
+        (ours, theirs): (&Times, &Times),
+        target: Option<f64>,
+    ) {
         self.table.0.push(Row {
             case: case.to_owned(),
             peer: peer.to_owned(),
@@ -126,7 +135,11 @@ impl Files {
     /// `prune --amount 0.5` of a file into another.
     fn prune(&self, input: &Path, output: &Path) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("prune").arg(input).args(["--amount", "0.5", "--force", "-q", "-o"]).arg(output);
+        command
+            .arg("prune")
+            .arg(input)
+            .args(["--amount", "0.5", "--force", "-q", "-o"])
+            .arg(output);
         command
     }
 
@@ -137,7 +150,8 @@ impl Files {
     }
 
     fn pruning(&mut self, contest: &Contest) {
-        let (input, out, copy) = (self.at("f32.safetensors"), self.at("out.safetensors"), self.at("copy"));
+        let (input, out, copy) =
+            (self.at("f32.safetensors"), self.at("out.safetensors"), self.at("copy"));
         let once = |mut work: Box<dyn FnMut()>| move |n| timed(n, &mut *work);
         let mut prune = self.prune(&input, &out);
         let mut dry = Command::new(&self.program);
@@ -195,13 +209,21 @@ impl Files {
         self.row("inspect of f16", "half of that of f32", (&times[1], &half), Some(1.0));
         self.row("inspect of bf16", "half of that of f32", (&times[2], &half), Some(1.0));
         let (took, verdict) = (times[3].median(), |met| if met { "met" } else { "missed" });
-        println!("inspect --headers: {:.1} ms, target 50 ms: {}", took * 1e3, verdict(took <= HEADERS));
+        println!(
+            "inspect --headers: {:.1} ms, target 50 ms: {}",
+            took * 1e3,
+            verdict(took <= HEADERS)
+        );
     }
 
     fn memory(&self, name: &str) -> io::Result<()> {
         let most = peak(&mut self.prune(&self.at(name), &self.at("out.safetensors")))?;
         let verdict = if most <= MEMORY { "met" } else { "missed" };
-        println!("prune of {name}: {} MiB of memory at most, target {} MiB: {verdict}", most >> 10, MEMORY >> 10);
+        println!(
+            "prune of {name}: {} MiB of memory at most, target {} MiB: {verdict}",
+            most >> 10,
+            MEMORY >> 10
+        );
         Ok(())
     }
 }
@@ -216,7 +238,11 @@ fn all(folder: &Path, mebibytes: usize) -> Result<(), Failure> {
     ] {
         write(&folder.join(format!("{name}.safetensors")), dtype, size)?;
     }
-    println!("{mebibytes} MiB, made in {:.0} s; {}", start.elapsed().as_secs_f64(), program.display());
+    println!(
+        "{mebibytes} MiB, made in {:.0} s; {}",
+        start.elapsed().as_secs_f64(),
+        program.display()
+    );
     let contest = Contest::start();
     let folder = folder.to_owned();
     let mut files = Files { program, folder, mebibytes, table: Table::default() };

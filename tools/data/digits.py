@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make `crates/recipe/data/digits.bin.gz`, the digits that Espalier trains on.
+"""Make `crates/data/data/digits.bin.gz`, the digits that Espalier trains on.
 
 The images are the 1,797 hand-written digits, 8 by 8 pixels each, of the test
 set of "Optical Recognition of Handwritten Digits" (UCI Machine Learning
@@ -40,7 +40,7 @@ ROWS, COLS = 8, 8
 COUNT = 1797
 MAX_PIXEL, MAX_LABEL = 16, 9
 SIZE_LIMIT = 150 * 1024
-OUTPUT = Path(__file__).resolve().parents[2] / "crates/recipe/data/digits.bin.gz"
+OUTPUT = Path(__file__).resolve().parents[2] / "crates/data/data/digits.bin.gz"
 
 
 def find_source() -> Path:

@@ -9,7 +9,7 @@ import struct
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "crates/recipe/data/digits.bin.gz"
+SOURCE = ROOT / "crates/data/data/digits.bin.gz"
 TARGET = ROOT / "recipes/digits.csv"
 
 

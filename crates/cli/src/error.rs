@@ -29,6 +29,12 @@ pub(crate) enum CliError {
     #[cfg(feature = "train")]
     #[error(transparent)]
     Predict(Box<PredictError>),
+    #[cfg(feature = "train")]
+    #[error("{} has no [short], which says what its quick form is", recipe.display())]
+    NoShort {
+        /// The recipe.
+        recipe: std::path::PathBuf,
+    },
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     #[error("{}: a report is a page of HTML: end its name in .html", path.display())]

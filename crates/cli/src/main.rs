@@ -8,6 +8,8 @@ mod args;
 mod check;
 mod completions;
 mod convert;
+#[cfg(feature = "train")]
+mod describe;
 mod diagnose;
 mod diff;
 mod error;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use espalier_recipe::{Images, Prediction, Predictor};
+use espalier_recipe::{Examples, Prediction, Predictor};
 use serde::Serialize;
 
 use crate::args::PredictArgs;
@@ -29,20 +29,25 @@ struct Row<'a> {
 
 pub(crate) fn run(args: &PredictArgs, output: &mut Output) -> Result<(), CliError> {
     let predictor = Predictor::open(&args.run)?;
-    let images = Images::read(&args.data, predictor.input_shape())?;
-    let predictions = predictor.predict(&images)?;
-    if 0.0 < images.largest() && images.largest() <= 1.0 {
-        to_stderr("warning: every pixel is at most 1; the digits are scaled 0 to 16\n");
+    let examples = Examples::read(&args.data, &predictor)?;
+    let predictions = predictor.predict(&examples)?;
+    if let Some(largest) = predictor.largest().filter(|largest| *largest > 1.0)
+        && 0.0 < examples.largest()
+        && examples.largest() <= 1.0
+    {
+        to_stderr(&format!(
+            "warning: every value is at most 1; the network's data are scaled 0 to {largest}\n"
+        ));
     }
-    let right = images.labels().map(|labels| right(&predictions, labels));
+    let right = examples.labels().map(|labels| right(&predictions, labels));
     if args.json {
         let document = Document {
-            predictions: rows(&predictions, images.labels()),
+            predictions: rows(&predictions, examples.labels()),
             accuracy: right.map(|right| right as f64 / predictions.len().max(1) as f64),
         };
         output.json(&document)?;
     } else {
-        output.write(&lines(&predictions, images.labels(), right));
+        output.write(&lines(&predictions, examples.labels(), right));
     }
     Ok(())
 }
@@ -50,7 +55,7 @@ pub(crate) fn run(args: &PredictArgs, output: &mut Output) -> Result<(), CliErro
 /// How many labels were found.
 fn right(predictions: &[Prediction], labels: &[usize]) -> usize {
     let pairs = predictions.iter().zip(labels);
-    pairs.filter(|(found, label)| found.label == **label).count()
+    pairs.filter(|(found, label)| found.label == Some(**label)).count()
 }
 
 fn rows<'a>(predictions: &'a [Prediction], labels: Option<&[usize]>) -> Vec<Row<'a>> {
@@ -64,11 +69,15 @@ fn rows<'a>(predictions: &'a [Prediction], labels: Option<&[usize]>) -> Vec<Row<
 
 /// A line an image under a heading, and the accuracy if there are labels.
 fn lines(predictions: &[Prediction], labels: Option<&[usize]>, right: Option<usize>) -> String {
+    if predictions.iter().all(|found| found.label.is_none()) {
+        return values(predictions);
+    }
     let mut text = String::from("index  label  probability");
     text.push_str(if labels.is_some() { "  given\n" } else { "\n" });
     // Writing to a string cannot fail.
     for (place, found) in predictions.iter().enumerate() {
-        let Prediction { index, label, probability } = found;
+        let Prediction { index, label, probability, .. } = found;
+        let (label, probability) = (label.unwrap_or_default(), probability.unwrap_or_default());
         let _ = write!(text, "{index:>5}  {label:>5}  {probability:>11.4}");
         let _ = match labels.and_then(|labels| labels.get(place)) {
             Some(given) => writeln!(text, "  {given:>5}"),
@@ -83,6 +92,16 @@ fn lines(predictions: &[Prediction], labels: Option<&[usize]>, right: Option<usi
     text
 }
 
+/// A line an example with the numbers that the network gives.
+fn values(predictions: &[Prediction]) -> String {
+    let mut text = String::from("index  values\n");
+    for Prediction { index, values, .. } in predictions {
+        let values: Vec<String> = values.iter().map(|value| format!("{value:.6}")).collect();
+        let _ = writeln!(text, "{index:>5}  {}", values.join(" "));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +110,12 @@ mod tests {
         [(3, 0.98766), (0, 1.0), (7, 0.25)]
             .into_iter()
             .enumerate()
-            .map(|(index, (label, probability))| Prediction { index, label, probability })
+            .map(|(index, (label, probability))| Prediction {
+                index,
+                label: Some(label),
+                probability: Some(probability),
+                values: Vec::new(),
+            })
             .collect()
     }
 

@@ -16,8 +16,8 @@ enum Shown {
     Nothing,
     /// A line an epoch, for files and pipes.
     Lines,
-    /// A bar that is redrawn in place, with the test accuracy of the last epoch.
-    Bar { accuracy: Option<f64> },
+    /// A bar that is redrawn in place, with what the last epoch came to.
+    Bar { last: String },
 }
 
 /// Shows a run: tables on standard output, progress and messages on standard error.
@@ -32,20 +32,19 @@ pub(crate) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// For a run of so many steps and epochs that ends early once `stop` is set.
+    /// For runs that end early once `stop` is set.
     pub(crate) fn new(
         quiet: bool,
         console: &Console,
-        (steps, epochs): (usize, usize),
         stop: Arc<AtomicBool>,
         output: &'a mut Output,
     ) -> Self {
         let (shown, bar) = match (quiet, console.live) {
             (true, _) => (Shown::Nothing, ProgressBar::hidden()),
             (false, false) => (Shown::Lines, ProgressBar::hidden()),
-            (false, true) => (Shown::Bar { accuracy: None }, bar(steps, console.unicode)),
+            (false, true) => (Shown::Bar { last: String::new() }, bar(console.unicode)),
         };
-        Self { shown, bar, steps, epochs, stop, tables: console.tables, output }
+        Self { shown, bar, steps: 0, epochs: 0, stop, tables: console.tables, output }
     }
 
     /// Takes the bar away.
@@ -67,13 +66,11 @@ impl<'a> Progress<'a> {
     }
 
     fn step(&self, step: usize, epoch: usize, loss: f64) {
-        let Shown::Bar { accuracy } = self.shown else {
+        let Shown::Bar { last } = &self.shown else {
             return;
         };
-        let accuracy = accuracy
-            .map_or_else(String::new, |accuracy| format!("  accuracy {}", per_cent(accuracy)));
         let epochs = self.epochs;
-        self.bar.set_message(format!("epoch {epoch}/{epochs}  loss {loss:.4}{accuracy}"));
+        self.bar.set_message(format!("epoch {epoch}/{epochs}  loss {loss:.4}{last}"));
         self.bar.set_position(step as u64);
     }
 
@@ -81,7 +78,14 @@ impl<'a> Progress<'a> {
         match &mut self.shown {
             Shown::Nothing => {}
             Shown::Lines => to_stderr(&epoch_line(metrics, (self.steps, self.epochs))),
-            Shown::Bar { accuracy } => *accuracy = Some(metrics.test_accuracy),
+            Shown::Bar { last } => {
+                let rate = metrics.rates.values().next().copied().unwrap_or_default();
+                *last = format!(
+                    "  {}  rate {rate:.1e}  sparsity {}",
+                    tested(metrics),
+                    per_cent(metrics.sparsity)
+                );
+            }
         }
     }
 }
@@ -89,6 +93,14 @@ impl<'a> Progress<'a> {
 impl Observer for Progress<'_> {
     fn event(&mut self, event: Event<'_>) {
         match event {
+            Event::Run { name, index, count, steps, epochs } => {
+                (self.steps, self.epochs) = (steps, epochs);
+                self.bar.set_length(steps as u64);
+                self.bar.reset();
+                if count > 1 {
+                    self.message(&format!("run: {name}, {} of {count}", index + 1));
+                }
+            }
             Event::Log(line) => self.message(line),
             Event::Table { title, rows } => self.table(title, rows),
             Event::Step { step, epoch, loss } => self.step(step, epoch, loss),
@@ -111,13 +123,13 @@ fn row(row: &TableRow) -> ParameterRow {
     }
 }
 
-fn bar(steps: usize, unicode: bool) -> ProgressBar {
+fn bar(unicode: bool) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{msg}  {wide_bar:.green} {pos}/{len} steps, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars(if unicode { "━╸ " } else { "=> " });
     let target = ProgressDrawTarget::stderr();
-    ProgressBar::with_draw_target(Some(steps as u64), target).with_style(style)
+    ProgressBar::with_draw_target(Some(0), target).with_style(style)
 }
 
 /// What an epoch came to; the lines of a run stand in columns.
@@ -126,16 +138,27 @@ fn epoch_line(metrics: &EpochMetrics, (steps, epochs): (usize, usize)) -> String
         let width = most.to_string().len();
         format!("{number:>width$}")
     };
-    let per_cent = |fraction: f64| format!("{:>8}", per_cent(fraction));
+    let wide = |fraction: f64| format!("{:>8}", per_cent(fraction));
+    let accuracy = match (metrics.train_accuracy, metrics.test_accuracy) {
+        (Some(train), Some(test)) => {
+            format!("accuracy {} training, {} test", wide(train), wide(test))
+        }
+        _ => format!("test loss {:.4}", metrics.test_loss),
+    };
     format!(
-        "epoch {}/{epochs}  step {}  loss {:.4}  accuracy {} training, {} test  sparsity {}  \
-         {:.1} s\n",
+        "epoch {}/{epochs}  step {}  loss {:.4}  {accuracy}  sparsity {}  {:.1} s\n",
         column(metrics.epoch, epochs),
         column(metrics.step, steps),
         metrics.loss,
-        per_cent(metrics.train_accuracy),
-        per_cent(metrics.test_accuracy),
-        per_cent(metrics.sparsity),
+        wide(metrics.sparsity),
         metrics.seconds,
     )
+}
+
+/// How the network did on the test examples.
+fn tested(metrics: &EpochMetrics) -> String {
+    match metrics.test_accuracy {
+        Some(accuracy) => format!("accuracy {}", per_cent(accuracy)),
+        None => format!("test loss {:.4}", metrics.test_loss),
+    }
 }

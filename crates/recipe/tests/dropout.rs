@@ -23,7 +23,11 @@ train = {{ epochs = 1, batch_size = 64 }}
 "#
     );
     let recipe = Recipe::parse(&text, "dropout.toml").unwrap();
-    let options = RunOptions { directory: Some(directory.to_owned()), seed: Some(seed) };
+    let options = RunOptions {
+        directory: Some(directory.to_owned()),
+        seed: Some(seed),
+        ..RunOptions::default()
+    };
     Prepared::new(recipe, options).unwrap().train(&mut Quiet).unwrap();
     fs::read(directory.join("model.safetensors")).unwrap()
 }

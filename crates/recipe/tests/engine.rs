@@ -138,7 +138,7 @@ impl Observer for Recorder {
 fn prepare(text: &str, directory: &Path, seed: Option<u64>) -> Result<Prepared, TrainError> {
     let recipe = Recipe::parse(text, "r.toml").unwrap_or_else(|error| panic!("{error}"));
     let directory = Some(directory.to_owned());
-    Prepared::new(recipe, RunOptions { directory, seed })
+    Prepared::new(recipe, RunOptions { directory, seed, ..RunOptions::default() })
 }
 
 fn train(text: &str, directory: &Path, seed: Option<u64>) -> (Summary, Recorder) {
@@ -179,21 +179,22 @@ fn a_recipe_end_to_end() {
     // What it told.
     let terms: Vec<&str> =
         recorder.lines.iter().filter_map(|line| line.split(':').next()).collect();
-    let expected = "data network init init parametrize parametrize group group schedule prune \
+    let expected = "data network init init parametrize parametrize train group group schedule prune \
                     prune fold save";
     assert_eq!(terms, expected.split_whitespace().collect::<Vec<_>>());
     assert_eq!(
-        recorder.lines[4..9],
+        recorder.lines[4..10],
         [
             "parametrize: 5.weight by weight_norm",
             "parametrize: 7.weight by orthogonal",
+            "train: 1546 parameters",
             "group: `weights` 4 parameters, rate 0.01, decay 0.01",
             "group: `default` 6 parameters, rate 0.01, decay 0.01",
             "schedule: rates times 0.1 after 3 epochs",
         ]
     );
     assert_eq!(
-        recorder.lines[10],
+        recorder.lines[11],
         "prune: round 2 of 2 after 3 epochs: sparsity 0.6 of the network, 886 of 1476 values zero"
     );
     assert_eq!(recorder.steps.len(), 180);
@@ -223,11 +224,11 @@ fn a_recipe_end_to_end() {
     assert!(recorder.epochs.iter().all(|m| m.gradient_norm > 0.0 && m.gradient_norm < 1e3));
     let sparsities: Vec<f64> = recorder.epochs.iter().map(|m| m.sparsity).collect();
     assert_eq!(sparsities, [0.0, 0.0, 590.0 / 1476.0, 886.0 / 1476.0]);
-    assert_eq!(summary.accuracy.before_pruning, recorder.epochs[1].test_accuracy);
+    assert_eq!(summary.accuracy.map(|a| a.before_pruning), recorder.epochs[1].test_accuracy);
     // Folding changes nothing.
-    assert_eq!(summary.accuracy.after_pruning, last.test_accuracy);
-    assert!(summary.accuracy.before_pruning > 0.5, "{summary:?}");
-    assert!(summary.accuracy.after_pruning > 0.5, "{summary:?}");
+    assert_eq!(summary.accuracy.map(|a| a.after_pruning), last.test_accuracy);
+    assert!(summary.accuracy.unwrap().before_pruning > 0.5, "{summary:?}");
+    assert!(summary.accuracy.unwrap().after_pruning > 0.5, "{summary:?}");
 
     // The saved tensors are the folded ones, by PyTorch's names, and the table's.
     let names: Vec<&str> = model.names().collect();
@@ -382,7 +383,7 @@ parametrize = [{ select = "0.weight", rule = "weight_norm", dim = "none" }]
     // ceil(899 / 100) steps; the rates of the last one.
     let last = recorder.epochs.last().unwrap();
     assert_eq!((last.step, last.rates["default"]), (9, 0.05 * 0.5 * 0.5));
-    assert_eq!(summary.accuracy.before_pruning, summary.accuracy.after_pruning);
+    assert_eq!(summary.accuracy.unwrap().before_pruning, summary.accuracy.unwrap().after_pruning);
     assert_eq!(recorder.tables[1].0, "after training");
     Predictor::open(directory.path()).unwrap();
 }

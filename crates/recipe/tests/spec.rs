@@ -143,7 +143,10 @@ fn a_full_recipe_has_the_values_it_names() {
 
     assert_eq!(recipe.data.source.value, DataSource::Digits);
     assert_eq!(recipe.data.test_fraction, 0.25);
-    assert_eq!(recipe.data.augment.as_ref().unwrap().value, Augment { shift: 2 });
+    assert_eq!(
+        recipe.data.augment.as_ref().unwrap().value,
+        Augment { shift: 2, flip: 0.0, crop: 0, rotate: 0.0 }
+    );
 
     let layers: Vec<Layer> = recipe.layers.iter().map(|layer| layer.value.layer.clone()).collect();
     assert_eq!(
@@ -154,11 +157,13 @@ fn a_full_recipe_has_the_values_it_names() {
                 kernel: [3, 1],
                 stride: [2, 2],
                 padding: [1, 0],
+                dilation: [1, 1],
+                groups: 1,
                 bias: false
             },
             Layer::BatchNorm { epsilon: 1e-5, momentum: 0.2 },
             Layer::LeakyRelu { slope: 0.01 },
-            Layer::MaxPool2d { kernel: [3, 3], stride: [3, 3], padding: [1, 1] },
+            Layer::MaxPool2d { kernel: [3, 3], stride: [3, 3], padding: [1, 1], overhang: [0, 0] },
             Layer::AdaptiveAvgPool2d { output: [2, 2] },
             Layer::Flatten,
             Layer::Dropout { probability: 0.5 },
@@ -186,7 +191,12 @@ fn a_full_recipe_has_the_values_it_names() {
     assert_eq!(selectors(&rules[0].select), [by_layer("Linear", Some("weight"))]);
     assert_eq!(
         rules[0].rule.value,
-        Rule { name: "weight_norm".into(), options: json!({ "dim": null }) }
+        Rule {
+            name: "weight_norm".into(),
+            options: json!({ "dim": null }),
+            penalty: 0.0,
+            harden: None
+        }
     );
     assert_eq!(
         selectors(&rules[1].select),
@@ -195,7 +205,12 @@ fn a_full_recipe_has_the_values_it_names() {
     assert_eq!(&FULL[rules[1].select.value.items[1].span.clone()], "{ layer = \"Conv2d\" }");
     assert_eq!(
         rules[1].rule.value,
-        Rule { name: "orthogonal".into(), options: json!({ "trivialization": false }) }
+        Rule {
+            name: "orthogonal".into(),
+            options: json!({ "trivialization": false }),
+            penalty: 0.0,
+            harden: None
+        }
     );
     assert_eq!(&FULL[rules[1].rule.span.clone()], "\"orthogonal\"");
 
@@ -214,7 +229,8 @@ fn a_full_recipe_has_the_values_it_names() {
     assert_eq!(group.value.optimizer, Optimizer::Sgd(SgdOptions { nesterov: true, ..base }));
 
     let milestones = vec![100, 200];
-    let schedule = Schedule::MultiStep { milestones, gamma: 0.1, unit: ScheduleUnit::Step };
+    let curve = Schedule::MultiStep { milestones, gamma: 0.1 };
+    let schedule = ScheduleSpec { curve, unit: ScheduleUnit::Step, warmup: 0 };
     assert_eq!(recipe.schedule.value, schedule);
     assert_eq!((recipe.train.epochs.value, recipe.train.batch_size.value), (10, 16));
 
@@ -239,7 +255,7 @@ fn defaults_are_pytorchs() {
     assert_eq!((recipe.seed, recipe.description, recipe.data.test_fraction), (0, None, 0.2));
     let adamw = AdamOptions { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01 };
     assert_eq!(recipe.optimizer.optimizer.value, Optimizer::AdamW(adamw.clone()));
-    assert_eq!((recipe.schedule.value, recipe.prune), (Schedule::Constant, None));
+    assert_eq!((recipe.schedule.value.curve, recipe.prune), (Schedule::Constant, None));
     assert_eq!(recipe.output.directory.value, Path::new("runs/least"));
 
     let adam = with(
@@ -314,8 +330,8 @@ fn tables_of_any_spelling_have_a_place() {
     );
     let text = "[[layer]]\ntype = 'relu'\nwidth = 3\n[[layer]]\ntype = 'relu'\n  [[layer.more]]";
     assert!(printed(text).ends_with(
-        "r.toml:3:1: layer[0].width: unknown key; expected one of `type`, `name`\n\
-         r.toml:6:11: layer[1].more: unknown key; expected one of `type`, `name`"
+        "r.toml:3:1: layer[0].width: unknown key; expected one of `type`, `name`, `from`\n\
+         r.toml:6:11: layer[1].more: unknown key; expected one of `type`, `name`, `from`"
     ));
 }
 

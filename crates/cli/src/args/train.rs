@@ -16,13 +16,35 @@ const LARGEST_SEED: u64 = i64::MAX as u64;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  espalier train recipes/digits.toml --out runs/first --seed 7")]
+  espalier train recipes/digits.toml --out runs/first --seed 7
+  espalier train recipes/digits.toml --set train.epochs=10 --set '!prune' --dry-run")]
 pub(crate) struct TrainArgs {
     /// The recipe, a TOML file
     pub(crate) recipe: PathBuf,
     /// The run directory, instead of the recipe's
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Set a key of the recipe to another value, like train.epochs=3; !KEY takes one away
+    ///
+    /// May be given several times. Keys are as errors show them: optimizer.lr, layer[3].features,
+    /// prune.sparsity[0]. A value is one of TOML's, or a string.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Go on with a run of the same recipe that did not end
+    ///
+    /// It ends with the same weights, to the bit, as if it had never stopped. A run that has ended is left
+    /// as it is; without anything to go on from, training starts.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Show what would be trained, and train nothing
+    ///
+    /// The network with its shapes, the parameters, who is in which group, what each rule matched, the
+    /// schedule's curve and the rounds of pruning.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) dry_run: bool,
+    /// Train the recipe's quick form: with the changes of its [short]
+    #[arg(long)]
+    pub(crate) short: bool,
     /// The seed of all that is drawn at random, instead of the recipe's
     ///
     /// From 0 to 9223372036854775807, as in a recipe.
@@ -30,10 +52,11 @@ pub(crate) struct TrainArgs {
     pub(crate) seed: Option<u64>,
 }
 
-/// Classify images with a trained network
+/// Predict with a trained network
 ///
-/// Prints one line an image: its number from 0, the most probable label and its probability. If
-/// the images come with labels, they are shown too, and the accuracy follows.
+/// Prints one line an example: its number from 0, the most probable class and its probability, or the
+/// numbers that the network gives. If the examples come with labels, they are shown too, and the accuracy
+/// follows.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -42,13 +65,15 @@ Example:
 pub(crate) struct PredictArgs {
     /// The run directory that `espalier train` wrote
     pub(crate) run: PathBuf,
-    /// The images, of pixels from 0 to 16: a .npy array, an image along its first dimension, or a
-    /// .csv file, an image a line, with or without its label last
+    /// The examples, as those that the network was trained on (pixels from 0 to 16 for the digits): a .npy
+    /// array, an example along its first dimension, or a .csv file, an example a line, with or without its
+    /// label last
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// Print one JSON document: {"predictions": [...], "accuracy": a number or null}
     ///
-    /// A prediction is {"index", "label", "probability"} and, if the images come with labels, "given".
+    /// A prediction is {"index", "label", "probability"} (or "values") and, if the examples come with
+    /// labels, "given".
     #[arg(long)]
     pub(crate) json: bool,
 }

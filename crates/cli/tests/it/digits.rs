@@ -18,7 +18,7 @@ pub(crate) struct Digits {
 
 /// The first `count` images; the layout is described beside the file.
 pub(crate) fn digits(count: usize) -> Digits {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipe/data/digits.bin.gz");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/data/digits.bin.gz");
     let mut content = Vec::new();
     GzDecoder::new(File::open(file).unwrap()).read_to_end(&mut content).unwrap();
     let (pixels, labels) = content[20..].split_at(content.len() / (PIXELS + 1) * PIXELS);

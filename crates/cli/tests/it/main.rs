@@ -3,6 +3,8 @@
 // Helpers are not tests in the eyes of the linter.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "train")]
+mod changes;
 mod check;
 #[cfg(unix)]
 mod chromium;
@@ -19,9 +21,13 @@ mod interrupt;
 #[cfg(feature = "train")]
 mod predict;
 mod prune;
+#[cfg(feature = "train")]
+mod recipes;
 mod report;
 #[cfg(unix)]
 mod report_browser;
+#[cfg(feature = "train")]
+mod resume;
 #[cfg(feature = "train")]
 mod streams;
 #[cfg(feature = "train")]

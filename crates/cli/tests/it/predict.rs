@@ -89,7 +89,7 @@ fn images_that_do_not_fit() {
         ("word.csv", format!("{row}\n{}\n", row.replacen('0', "x", 1)), "line 2, column 1"),
         ("dark.csv", format!("{}\n", row.replacen('0', "17", 1)), "a pixel from 0 to 16"),
         ("label.csv", format!("{row},11\n"), "a label from 0 to 9"),
-        ("empty.csv", String::new(), "holds no image"),
+        ("empty.csv", String::new(), "holds no example"),
         ("images.png", row.clone(), "expected a file that ends in .npy or .csv"),
         ("text.npy", row.clone(), "not a valid npy file"),
     ];
@@ -133,7 +133,7 @@ fn pixels_of_another_scale_are_warned_of() {
     let blank = vec!["0"; 64].join(",");
     let scaled = blank.replacen('0', "1", 1);
     let dark = blank.replacen('0', "2", 1);
-    let warning = "warning: every pixel is at most 1; the digits are scaled 0 to 16\n";
+    let warning = "warning: every value is at most 1; the network's data are scaled 0 to 16\n";
     for (text, expected) in [
         (format!("{blank}\n{scaled}\n"), warning),
         (format!("{scaled}\n{dark}\n"), ""),

@@ -10,7 +10,8 @@ use tempfile::tempdir;
 use crate::{TINY, espalier, failure_of, names, recipe, stdout_of, text};
 
 /// The files of a whole run.
-const RUN: [&str; 4] = ["metrics.jsonl", "model.safetensors", "recipe.toml", "summary.json"];
+const RUN: [&str; 5] =
+    ["metrics.jsonl", "model.safetensors", "recipe.toml", "report.html", "summary.json"];
 
 /// The end of a line of the closing lines, after its name.
 fn value<'a>(text: &'a str, name: &str) -> &'a str {

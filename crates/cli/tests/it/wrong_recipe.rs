@@ -73,6 +73,6 @@ fn an_empty_file() {
 #[test]
 fn a_missing_file() {
     let answer = failure_of(espalier().args(["train", "no/such.toml"]), 1);
-    assert!(answer.contains("cannot read the recipe no/such.toml"), "{answer}");
+    assert!(answer.contains("cannot read no/such.toml"), "{answer}");
     assert_eq!(answer.matches("os error 2").count(), 1, "{answer}");
 }

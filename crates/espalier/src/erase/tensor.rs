@@ -95,6 +95,55 @@ impl<const D: usize> From<Tensor<D>> for AnyTensor {
 }
 
 impl AnyTensor {
+    /// A tensor of these values and their shape.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, TensorData};
+    /// use espalier::AnyTensor;
+    ///
+    /// let values = TensorData::new(vec![1.0f32, 2.0], [2, 1]);
+    /// assert_eq!(AnyTensor::from_data(values, &Device::default())?.dims(), [2, 1]);
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rank`] for more than eight dimensions.
+    pub fn from_data(data: TensorData, device: &Device) -> Result<Self, Error> {
+        let dims = data.shape().to_vec();
+        super::with_rank!(
+            dims.len(),
+            D => Ok(Tensor::<D>::from_data(data, device).into()),
+            else Err(Error::Rank { expected: 8, found: dims })
+        )
+    }
+
+    /// The same values in another shape.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use espalier::AnyTensor;
+    ///
+    /// let any = AnyTensor::from(Tensor::<3>::ones([2, 3, 4], &Device::default()));
+    /// assert_eq!(any.reshape([6, 4])?.dims(), [6, 4]);
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operands`] if it holds another number of values.
+    pub fn reshape<const D: usize>(self, shape: [usize; D]) -> Result<Tensor<D>, Error> {
+        let dims = self.dims();
+        if dims.iter().product::<usize>() != shape.iter().product::<usize>() {
+            return Err(Error::Operands { left: dims, right: shape.to_vec() });
+        }
+        super::with_rank!(
+            dims.len(),
+            I => Ok(self.into_rank::<I>()?.reshape(shape)),
+            else Err(Error::Rank { expected: 8, found: dims })
+        )
+    }
+
     /// The number of dimensions.
     pub fn rank(&self) -> usize {
         self.0.dims().len()

@@ -1,6 +1,7 @@
 //! Learned masks made exact.
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 
 use super::slot::{self, Computed, Original};
 use super::{Parametrized, chain_error};
@@ -51,6 +52,39 @@ impl<M: Module> Parametrized<M> {
         let paths = slots.iter().map(|(path, _)| path.clone()).collect();
         self.insert(slots);
         Ok(paths)
+    }
+}
+
+impl<M: Module> Parametrized<M> {
+    /// What is to be added to the loss for the learned [`SigmoidMask`](crate::parametrize::SigmoidMask)
+    /// at the end of the chain of `path`; see [`SigmoidMaskLink::penalty`].
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use espalier::parametrize::SigmoidMask;
+    /// use espalier::Parametrized;
+    ///
+    /// let mut net = Parametrized::new(LinearConfig::new(4, 5).init(&Device::default()));
+    /// net.register("weight", SigmoidMask::new())?;
+    /// let open: f64 = net.mask_penalty("weight")?.into_scalar(); // the mean of the gates
+    /// assert!(open > 0.0 && open < 1.0);
+    /// # Ok::<(), espalier::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotParametrized`] for a parameter without rules, [`Error::Rule`] with
+    /// [`RuleError::NotLast`] if the last rule is another.
+    pub fn mask_penalty(&self, path: &str) -> Result<Tensor<1>, Error> {
+        let slot = self.chain_of(path)?;
+        let link = slot.links.last();
+        let penalty = with_rank!(slot.dense().rank(), D => {
+            link.and_then(|link| link.get::<SigmoidMaskLink<D>>()).map(SigmoidMaskLink::penalty)
+        }, else None);
+        penalty.ok_or_else(|| {
+            chain_error(path)((slot.rules(), RuleError::NotLast { expected: "sigmoid_mask" }))
+        })
     }
 }
 

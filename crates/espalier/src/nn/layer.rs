@@ -192,13 +192,16 @@ fn one_input(found: usize, input: &[usize]) -> WidthError {
 /// What is asked of a layer about the shape of an input.
 type AboutInput<T> = fn(&dyn Any, &[usize]) -> Result<T, WidthError>;
 
+/// What is asked of a layer about the shapes of several inputs.
+type AboutInputs = fn(&dyn Any, &[&[usize]]) -> Result<Vec<usize>, WidthError>;
+
 /// A layer's methods on `&dyn Any`, which holds that layer.
 struct Methods {
     forward: fn(&dyn Any, AnyTensor) -> Result<AnyTensor, crate::Error>,
     output_dims: AboutInput<Vec<usize>>,
     check_input: AboutInput<()>,
     forward_many: fn(&dyn Any, Vec<AnyTensor>) -> Result<AnyTensor, crate::Error>,
-    output_dims_many: fn(&dyn Any, &[&[usize]]) -> Result<Vec<usize>, WidthError>,
+    output_dims_many: AboutInputs,
     kind: fn(&dyn Any) -> &'static str,
 }
 

@@ -15,7 +15,7 @@ pub use graph::{Graph, GraphError, Value};
 pub use hooks::{HookError, HookHandle, HookReturn, Hooked};
 pub use layer::{AnyLayer, Layer, LayerError, WidthError};
 pub use layers::{
-    Add, Channels, Concat, Flatten, GlobalAvgPool, GlobalMaxPool, LastStep, LogSoftmax, Multiply,
+    Add, Composed, Concat, Flatten, GlobalAvgPool, GlobalMaxPool, LastStep, LogSoftmax, Multiply,
     Pad, Positions, Reshape, Scale, SelfAttention, Softmax, Transpose,
 };
 pub use list::{ModuleList, ParameterList};

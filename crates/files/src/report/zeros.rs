@@ -3,7 +3,8 @@
 use serde::{Serialize, Serializer};
 
 /// The share of zeros in each cell of a matrix that is cut into at most `side x side` of them: rows are the first
-/// dimension, columns all others together.
+/// dimension, columns all others together. One row of a square number of values, 16 or more, is taken as a square:
+/// the mask of an image's pixels.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -58,6 +59,11 @@ impl Zeros {
     pub(crate) fn new(shape: &[usize], side: usize) -> Option<Self> {
         let (rows, rest) = shape.split_first()?;
         let columns: usize = rest.iter().product();
+        // One row of a square number of values is a picture: the mask of an image's pixels.
+        let root = columns.isqrt();
+        if *rows == 1 && root >= 4 && root * root == columns && side > 0 {
+            return Some(Self { rows: root, columns: root, side });
+        }
         (!rest.is_empty() && *rows > 0 && columns > 0 && side > 0).then_some(Self {
             rows: *rows,
             columns,
@@ -128,6 +134,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_row_of_a_square_number_is_a_picture() {
+        let cells = |shape: &[usize]| Zeros::new(shape, 128).map(|zeros| zeros.cells());
+        assert_eq!(cells(&[1, 64]), Some((8, 8)));
+        assert_eq!(cells(&[1, 1, 16]), Some((4, 4)));
+        assert_eq!(cells(&[1, 9]), Some((1, 9)), "too small to be one");
+        assert_eq!(cells(&[1, 65]), Some((1, 65)));
+        assert_eq!(cells(&[2, 64]), Some((2, 64)));
+    }
+
     fn map(shape: &[usize], side: usize, values: &[f64], cut: usize) -> ZeroMap {
         let zeros = Zeros::new(shape, side).unwrap();
         let mut counts = zeros.none();
@@ -152,7 +168,7 @@ mod tests {
 
         #[test]
         fn the_map_holds_every_zero(
-            rows in 1..40usize,
+            rows in 2..40usize,
             columns in 1..40usize,
             side in 1..20usize,
             seed in any::<u64>(),

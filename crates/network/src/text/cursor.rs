@@ -153,6 +153,14 @@ impl<'a> Cursor<'a> {
         self.require(key, &integer_text(least, LARGEST))?.count(least)
     }
 
+    pub fn count_or(&mut self, key: &'static str, least: i64, default: usize) -> usize {
+        self.get(key).and_then(|node| node.count(least)).unwrap_or(default)
+    }
+
+    pub fn dim_or(&mut self, key: &'static str, default: isize) -> isize {
+        self.get(key).and_then(|node| node.dim()).unwrap_or(default)
+    }
+
     pub fn pair(&mut self, key: &'static str, least: i64) -> Option<[usize; 2]> {
         self.require(key, &pair_text(least))?.pair(least)
     }

@@ -122,20 +122,20 @@ impl fmt::Display for RecipeError {
     }
 }
 
-/// Why a recipe file could not be read.
+/// Why a file with a recipe or a network could not be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The file cannot be opened or read.
-    #[error("cannot read the recipe {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// The file is larger than any recipe.
-    #[error("{} holds more than {limit} bytes; expected a recipe, a TOML file of some kilobytes", path.display())]
+    /// The file is larger than any such.
+    #[error("{} holds more than {limit} bytes; expected a recipe or a network, a text of some kilobytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -143,14 +143,20 @@ pub enum ReadError {
         limit: u64,
     },
     /// The file is not UTF-8.
-    #[error("{} is not UTF-8 text (first at byte {offset}); expected a recipe, a TOML file", path.display())]
+    #[error("{} is not UTF-8 text (first at byte {offset}); expected a recipe or a network", path.display())]
     NotText {
         /// The file.
         path: PathBuf,
         /// Offset of the first byte that is not UTF-8.
         offset: usize,
     },
-    /// The text is not a valid recipe.
+    /// A change that was asked for has no place in it.
+    #[error("{reason}")]
+    Change {
+        /// What was asked for, and what is in the way.
+        reason: String,
+    },
+    /// The text is not a valid recipe or network.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
 }

@@ -48,6 +48,11 @@ impl<'t> Log<'t> {
         self.problems.borrow().len() + self.omitted.get()
     }
 
+    /// Whether further problems are only counted: what they would say is not worth finding out.
+    pub fn is_full(&self) -> bool {
+        self.problems.borrow().len() == MOST_PROBLEMS
+    }
+
     /// The problems by place, and how many were not kept.
     pub fn into_problems(self) -> (Vec<Problem>, usize) {
         let mut problems = self.problems.into_inner();
@@ -230,6 +235,28 @@ impl<'a> Node<'a> {
         values.into_iter().collect()
     }
 
+    /// The keys of a table with the text of their values, in order.
+    pub fn entries(&self, expected: &str) -> Option<Vec<(String, String)>> {
+        let table: &dyn TableLike = match self.raw {
+            Raw::Value(Value::InlineTable(table)) => table,
+            Raw::Table(table) => table,
+            _ => {
+                self.wrong_type(expected);
+                return None;
+            }
+        };
+        let mut entries = Vec::new();
+        for (key, item) in table.iter() {
+            // Tables with headers of their own are values like those between braces.
+            let Ok(value) = item.clone().into_value() else {
+                self.refuse(format!("found nothing under {}", quoted(key)), expected, None);
+                return None;
+            };
+            entries.push((key.to_owned(), value.to_string().trim().to_owned()));
+        }
+        Some(entries)
+    }
+
     /// Says of every value that is not above the one before it; true if there is none.
     pub fn increasing<T: PartialOrd + fmt::Debug>(&self, values: &[Spanned<T>]) -> bool {
         let mut holds = true;
@@ -366,6 +393,18 @@ impl<'a> Node<'a> {
     /// The value as a size or count from `least`, which is not negative, to [`LARGEST`].
     pub fn count(&self, least: i64) -> Option<usize> {
         self.integer(least, LARGEST).and_then(|integer| usize::try_from(integer).ok())
+    }
+
+    /// The value as the place of a dimension, counted from the end where it is negative.
+    pub fn dim(&self) -> Option<isize> {
+        const MOST_DIMS: i64 = 8;
+        self.integer(-MOST_DIMS, MOST_DIMS - 1).and_then(|dim| isize::try_from(dim).ok())
+    }
+
+    /// What `read` makes of no keys at all: the defaults of what this value names.
+    pub fn defaults<T>(&self, read: impl FnOnce(&mut Cursor<'_>) -> Option<T>) -> Option<T> {
+        let table = Table::new();
+        read(&mut Cursor::new(self.log, &table, self.path.clone(), self.span.clone()))
     }
 
     /// The value as one count for height and width, or as `[height, width]`.

@@ -4,13 +4,16 @@
 //! out of it at its end, so that until then the finished run is there.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use espalier::state::StateDict;
-use espalier_checkpoint::{check_writable_dir, write_atomically};
-use toml_edit::{DocumentMut, Value};
+use std::cell::Cell;
 
+use espalier::nn::Graph;
+use espalier::state::{StateDict, Strict, TrainingState};
+use espalier_checkpoint::{check_writable_dir, write_atomically};
+
+use super::board::TENSORBOARD;
 use super::error::TrainError;
 use super::event::{EpochMetrics, Summary};
 
@@ -20,6 +23,16 @@ pub(crate) const RECIPE: &str = "recipe.toml";
 pub(crate) const MODEL: &str = "model.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const SUMMARY: &str = "summary.json";
+/// What an unfinished run goes on from.
+const STATE: &str = "state.safetensors";
+/// The best network so far, where training may stop early.
+const BEST: &str = "best.safetensors";
+/// All that a run has written when it is done, in the order in which it takes its place.
+const WRITTEN: [&str; 4] = [RECIPE, METRICS, MODEL, SUMMARY];
+
+/// The directories of other runs of the same recipe.
+pub(super) const PRETRAIN: &str = "pretrain";
+pub(super) const VARIANTS: &str = "variants";
 
 /// Where a run works while an earlier one is still in the directory.
 const NEXT: &str = ".next";
@@ -50,6 +63,11 @@ impl RunDirectory {
         Ok(Self { path: path.to_owned() })
     }
 
+    /// The directory without a check, for what writes nothing.
+    pub(crate) fn unchecked(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -69,7 +87,8 @@ impl RunDirectory {
             fs::create_dir_all(&work)
                 .map_err(|source| TrainError::Io { path: work.clone(), source })?;
         } else {
-            remove_files(&work, &[MODEL, METRICS])?;
+            remove_files(&work, &[MODEL, METRICS, STATE, BEST])?;
+            remove_board(&work)?;
         }
         let path = work.join(METRICS);
         // Replaced, never removed: it may be the very recipe that is being run.
@@ -77,13 +96,97 @@ impl RunDirectory {
         let file =
             File::create(&path).map_err(|source| TrainError::Io { path: path.clone(), source })?;
         let metrics = Metrics { path, file, length: 0 };
+        let has_state = Cell::new(false);
         Ok(Writing {
             directory: self.path.clone(),
             work,
             replaces,
             done: false,
+            has_state,
             metrics,
             _lock: lock,
+        })
+    }
+
+    /// The state of a run of this recipe that did not end, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::OtherRecipe`] if the state is of another recipe, [`TrainError::Busy`] if the run is
+    /// going on.
+    pub(crate) fn unfinished(&self, recipe: &str) -> Result<Option<Unfinished>, TrainError> {
+        let next = self.path.join(NEXT);
+        let work = [next, self.path.clone()].into_iter().find(|work| work.join(STATE).is_file());
+        let Some(work) = work else { return Ok(None) };
+        let lock = lock(&self.path)?;
+        self.same_recipe(&work, recipe)?;
+        Ok(Some(Unfinished { directory: self.path.clone(), work, lock }))
+    }
+
+    /// The summary and the model of a run of this recipe that ended, if there is nothing that did not.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::OtherRecipe`] if it was of another recipe.
+    pub(crate) fn finished(&self, recipe: &str) -> Result<Option<(Summary, PathBuf)>, TrainError> {
+        let (summary, model) = (self.path.join(SUMMARY), self.path.join(MODEL));
+        if self.path.join(NEXT).join(STATE).is_file() || !summary.is_file() || !model.is_file() {
+            return Ok(None);
+        }
+        self.same_recipe(&self.path, recipe)?;
+        let io = |source| TrainError::Io { path: summary.clone(), source };
+        let text = fs::read_to_string(&summary).map_err(io)?;
+        let found = serde_json::from_str(&text).map_err(|error| io(error.into()))?;
+        Ok(Some((found, model)))
+    }
+
+    fn same_recipe(&self, work: &Path, recipe: &str) -> Result<(), TrainError> {
+        let path = work.join(RECIPE);
+        let found = fs::read_to_string(&path).map_err(|source| TrainError::Io { path, source })?;
+        if found == recipe {
+            return Ok(());
+        }
+        Err(TrainError::OtherRecipe { directory: self.path.clone() })
+    }
+}
+
+/// A run that did not end.
+pub(crate) struct Unfinished {
+    directory: PathBuf,
+    work: PathBuf,
+    lock: Option<File>,
+}
+
+impl Unfinished {
+    /// The file of the state.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.work.join(STATE)
+    }
+
+    /// Goes on with its files; `length` bytes of its metrics are of the state.
+    ///
+    /// # Errors
+    ///
+    /// If the metrics cannot be opened or are shorter.
+    pub(crate) fn go_on(self, length: u64) -> Result<Writing, TrainError> {
+        let path = self.work.join(METRICS);
+        let io = |source| TrainError::Io { path: path.clone(), source };
+        let mut file = File::options().read(true).write(true).open(&path).map_err(io)?;
+        if file.metadata().map_err(io)?.len() < length {
+            return Err(io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        // Lines of epochs after the state will be written anew.
+        file.set_len(length).map_err(io)?;
+        file.seek(io::SeekFrom::End(0)).map_err(io)?;
+        let replaces = self.work != self.directory;
+        Ok(Writing {
+            directory: self.directory,
+            work: self.work,
+            replaces,
+            done: false,
+            has_state: Cell::new(true),
+            metrics: Metrics { path, file, length },
+            _lock: self.lock,
         })
     }
 }
@@ -115,10 +218,22 @@ fn remove_files(directory: &Path, names: &[&str]) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Removes the events of a run.
+fn remove_board(directory: &Path) -> Result<(), TrainError> {
+    let path = directory.join(TENSORBOARD);
+    match fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(TrainError::Io { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes the folder of a run that did not end, if there is one.
 fn remove_ours(next: &Path) -> Result<(), TrainError> {
     if next.is_dir() {
-        remove_files(next, &[RECIPE, METRICS, MODEL, SUMMARY])?;
+        remove_files(next, &[RECIPE, METRICS, MODEL, SUMMARY, STATE, BEST])?;
+        remove_board(next)?;
         fs::remove_dir(next).map_err(|source| TrainError::Io { path: next.to_owned(), source })?;
     }
     Ok(())
@@ -131,11 +246,41 @@ pub(crate) struct Writing {
     /// Whether a finished run is still in the directory.
     pub(crate) replaces: bool,
     done: bool,
+    /// Whether there is a state to go on from.
+    has_state: Cell<bool>,
     pub(crate) metrics: Metrics,
     _lock: Option<File>,
 }
 
 impl Writing {
+    /// Where the run's files are while it goes on.
+    pub(crate) fn work(&self) -> &Path {
+        &self.work
+    }
+
+    /// Writes a state to go on from, in the place of the one before.
+    pub(crate) fn save_state(&self, state: &TrainingState) -> Result<(), TrainError> {
+        state.save(self.work.join(STATE))?;
+        self.has_state.set(true);
+        Ok(())
+    }
+
+    /// Whether there is a state to go on from.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.has_state.get()
+    }
+
+    /// Writes the best network so far.
+    pub(crate) fn keep_best(&self, state: &StateDict) -> Result<(), TrainError> {
+        Ok(state.save(self.work.join(BEST))?)
+    }
+
+    /// The best network, in the form of `like`.
+    pub(crate) fn best(&self, like: Graph) -> Result<Graph, TrainError> {
+        let state = StateDict::open(self.work.join(BEST))?;
+        Ok(state.load_into(like, Strict::Yes)?)
+    }
+
     /// Writes network and summary, and puts the run in the place of the one before.
     pub(crate) fn finish(
         mut self,
@@ -148,9 +293,17 @@ impl Writing {
         let mut text = json(&path, serde_json::to_string_pretty(summary))?;
         text.push('\n');
         write_atomically(&path, |out| out.write_all(text.as_bytes()))?;
+        remove_files(&self.work, &[STATE, BEST])?;
         if self.replaces {
             remove_files(&self.directory, &[SUMMARY])?;
-            for name in [RECIPE, METRICS, MODEL, SUMMARY] {
+            remove_board(&self.directory)?;
+            let board = self.work.join(TENSORBOARD);
+            if board.is_dir() {
+                let to = self.directory.join(TENSORBOARD);
+                fs::rename(board, &to)
+                    .map_err(|source| TrainError::Io { path: to.clone(), source })?;
+            }
+            for name in WRITTEN {
                 let to = self.directory.join(name);
                 fs::rename(self.work.join(name), &to)
                     .map_err(|source| TrainError::Io { path: to, source })?;
@@ -164,7 +317,7 @@ impl Writing {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        if self.replaces && !self.done {
+        if self.replaces && !self.done && !self.is_resumable() {
             // The earlier run stays; what is left of this one would only confuse.
             let _ = remove_ours(&self.work);
         }
@@ -176,7 +329,8 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name != NEXT && !(name.starts_with(".espalier-") && name.ends_with(".tmp")) {
+        let ours = [NEXT, PRETRAIN, VARIANTS].contains(&name.as_str());
+        if !(ours || name.starts_with(".espalier-") && name.ends_with(".tmp")) {
             names.push(name);
         }
     }
@@ -197,6 +351,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Bytes of whole lines.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Adds a line, whole or not at all.
     pub(crate) fn add(&mut self, metrics: &EpochMetrics) -> Result<(), TrainError> {
         let mut line = json(&self.path, serde_json::to_string(metrics))?;
@@ -212,37 +371,5 @@ impl Metrics {
                 Err(TrainError::Io { path: self.path.clone(), source })
             }
         }
-    }
-}
-
-/// A recipe's text with this seed in it, all else as it was.
-///
-/// # Errors
-///
-/// If the text is no TOML any more, which a parsed recipe's is.
-pub(crate) fn with_seed(text: &str, seed: i64) -> Result<String, toml_edit::TomlError> {
-    let mut document: DocumentMut = text.parse()?;
-    let mut value = Value::from(seed);
-    if let Some(old) = document.get("seed").and_then(|item| item.as_value()) {
-        *value.decor_mut() = old.decor().clone();
-    }
-    document["seed"] = toml_edit::Item::Value(value);
-    Ok(document.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_is_replaced_in_place_or_added_before_the_tables() {
-        let text =
-            "name = \"a\"\nseed = 3   # chosen by dice\n\n[data] # digits\nsource = 'digits'\n";
-        assert_eq!(with_seed(text, 5).unwrap(), text.replace("seed = 3 ", "seed = 5 "));
-        let text = "name = \"a\"\n\n[data]\nsource = 'digits'\n";
-        assert_eq!(
-            with_seed(text, 5).unwrap(),
-            "name = \"a\"\nseed = 5\n\n[data]\nsource = 'digits'\n"
-        );
     }
 }

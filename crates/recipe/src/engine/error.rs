@@ -14,6 +14,44 @@ pub enum TrainError {
     /// The recipe does not fit the data or the network that it describes.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// Data that cannot be read, or that the recipe's options do not fit.
+    #[error(transparent)]
+    Data(#[from] espalier_data::DataError),
+    /// The file of the network cannot be read.
+    #[error(transparent)]
+    NetworkFile(ReadError),
+    /// A change that the recipe does not allow.
+    #[error(transparent)]
+    Change(crate::changes::ChangeError),
+    /// A network that cannot be put together.
+    #[error(transparent)]
+    Graph(espalier::nn::GraphError),
+    /// Weights to start from that cannot be read or do not fit.
+    #[error("training cannot start from {}: {reason}", path.display())]
+    Start {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A saved state that cannot be gone on with.
+    #[error("{} is no state of this run: {reason}; train without resuming to begin anew", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The directory holds a run of another recipe, which cannot be gone on with.
+    #[error(
+        "{} holds a run of another recipe or seed; train without resuming to replace it, or choose \
+         another directory",
+        directory.display()
+    )]
+    OtherRecipe {
+        /// The run directory.
+        directory: PathBuf,
+    },
     /// A seed that a recipe cannot hold.
     #[error("seed {found} is too large; expected an integer from 0 to {}", i64::MAX)]
     Seed {
@@ -50,17 +88,21 @@ pub enum TrainError {
         directory: PathBuf,
     },
     /// The observer stopped the run. The directory holds the recipe and the finished epochs'
-    /// metrics and no model, or the finished run that this one was to replace.
+    /// metrics and no model, or the finished run that this one was to replace, and perhaps a state to go
+    /// on from.
     #[error(
-        "interrupted; {} holds {}",
+        "interrupted; {} holds {}{}",
         directory.display(),
-        if *replaces { "the run that finished before" } else { "the metrics so far and no model" }
+        if *replaces { "the run that finished before" } else { "the metrics so far and no model" },
+        if *resumable { "; --resume goes on from the last saved epoch" } else { "" }
     )]
     Interrupted {
         /// The run directory.
         directory: PathBuf,
         /// Whether the directory still holds a finished run.
         replaces: bool,
+        /// Whether there is a state to go on from.
+        resumable: bool,
     },
     /// The loss is infinite or not a number.
     #[error(
@@ -123,6 +165,17 @@ pub enum PredictError {
         /// The file.
         path: PathBuf,
     },
+    /// What a model says of its data is not understood.
+    #[error("{}: what it says of its data is not understood: {reason}", path.display())]
+    Data {
+        /// The model's file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A network that cannot be put together.
+    #[error(transparent)]
+    Graph(espalier::nn::GraphError),
     /// The model cannot be read or written, or is not of its recipe.
     #[error("{}: {source}", path.display())]
     Model {
@@ -202,21 +255,30 @@ pub enum PredictError {
         /// What would have been right.
         expected: String,
     },
-    /// A file without images.
-    #[error("{}: holds no image", path.display())]
+    /// A file without examples.
+    #[error("{}: holds no example", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// Images of another shape than the network takes.
-    #[error("the network takes images of shape {expected:?}, found {found:?}")]
-    Images {
+    /// Examples of another shape than the network takes.
+    #[error("the network takes examples of shape {expected:?}, found {found:?}")]
+    Examples {
         /// The network's shape.
         expected: Vec<usize>,
-        /// The images' shape.
+        /// The examples' shape.
         found: Vec<usize>,
     },
-    /// The network refuses the images.
+    /// A network of tokens, which no table of numbers holds.
+    #[error(
+        "{}: the network takes tokens of a vocabulary, which this command does not read",
+        path.display()
+    )]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The network refuses the examples.
     #[error(transparent)]
     Network(Box<espalier::Error>),
 }

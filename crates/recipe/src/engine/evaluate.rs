@@ -1,77 +1,89 @@
-//! What a network makes of images, and what its parameters are.
+//! How well a network does, and what its parameters are.
 
 use std::collections::BTreeSet;
 
-use burn::tensor::{Device, Tensor};
-use espalier::nn::Sequential;
+use burn::module::Module;
+use burn::tensor::Device;
+use espalier::nn::{Graph, Layer as _};
 use espalier::state::StateDict;
-use espalier::{Error, ParameterTree};
+use espalier::{Error, ParameterTree, Parametrized};
+use espalier_data::Loader;
 
-use super::data;
+use super::error::TrainError;
 use super::event::TableRow;
+use super::source::inputs;
+use super::task::Task;
 
-/// Images at a time; training batches may be far smaller.
-pub(crate) const BATCH: usize = 256;
-
-/// How well a network does on images with labels.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How well a network does on examples with targets.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Score {
-    /// Fraction that is right.
-    pub(crate) accuracy: f64,
-    /// Mean cross-entropy.
+    /// Fraction of the classes that are right, if there are classes.
+    pub(crate) accuracy: Option<f64>,
+    /// Mean loss, without label smoothing.
     pub(crate) loss: f64,
 }
 
-/// The scores of a batch: one row of logits for each image.
-pub(crate) fn logits(network: &Sequential, images: Tensor<4>) -> Result<Vec<Vec<f64>>, Error> {
-    Ok(rows(network.forward::<4, 2>(images)?))
+/// What the outcomes of several batches come to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sums {
+    loss: f64,
+    weight: f64,
+    right: usize,
+    count: usize,
 }
 
-/// A matrix's rows on the host.
-pub(crate) fn rows(matrix: Tensor<2>) -> Vec<Vec<f64>> {
-    let [_, columns] = matrix.dims();
-    let values: Vec<f64> = matrix.into_data().iter::<f64>().collect();
-    values.chunks(columns.max(1)).map(<[f64]>::to_vec).collect()
-}
-
-/// The place of the largest value, the first of equals.
-pub(crate) fn best(row: &[f64]) -> usize {
-    let mut best = 0;
-    for (index, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = index;
+impl Sums {
+    pub(crate) fn add(&mut self, loss: f64, weight: f64, right: Option<(usize, usize)>) {
+        self.loss += loss * weight;
+        self.weight += weight;
+        if let Some((right, count)) = right {
+            self.right += right;
+            self.count += count;
         }
     }
-    best
+
+    pub(crate) fn score(&self, task: &Task) -> Score {
+        let accuracy = task.has_accuracy().then(|| self.right as f64 / self.count.max(1) as f64);
+        Score { accuracy, loss: self.loss / self.weight.max(f64::MIN_POSITIVE) }
+    }
 }
 
-/// The logarithm of the probability of `class` under these logits.
-pub(crate) fn log_probability(row: &[f64], class: usize) -> f64 {
-    let largest = row[best(row)];
-    let total: f64 = row.iter().map(|value| (value - largest).exp()).sum();
-    row[class] - largest - total.ln()
+/// The network as it computes now, for inference.
+pub(crate) fn plain(net: &Parametrized<Graph>) -> Graph {
+    net.valid().effective()
 }
 
-/// The score of a plain network on images of the data set.
+/// The score of a plain network on a loader's examples.
+///
+/// # Errors
+///
+/// What keeps an example from being read.
 pub(crate) fn evaluate(
-    network: &Sequential,
-    images: &[usize],
+    network: &Graph,
+    loader: &Loader,
+    task: &Task,
     device: &Device,
-) -> Result<Score, Error> {
-    let (mut right, mut loss) = (0usize, 0.0);
-    for images in images.chunks(BATCH) {
-        let batch = data::batch(images, None, device);
-        for (row, label) in logits(network, batch.images)?.iter().zip(batch.labels) {
-            right += usize::from(best(row) == label);
-            loss -= log_probability(row, label);
+) -> Result<Score, TrainError> {
+    let task = match task.clone() {
+        Task::Classes { classes, weights, .. } => {
+            Task::Classes { classes, weights, smoothing: 0.0 }
         }
+        other => other,
+    };
+    let mut sums = Sums::default();
+    let mut batches = loader.epoch(0);
+    while let Some(batch) = batches.next().transpose()? {
+        let input = inputs(&batch, device)?;
+        let output = network.forward_any(input.clone())?;
+        let outcome = task.outcome(output, &input, &batch.targets, device)?;
+        sums.add(outcome.value, outcome.weight, outcome.right);
+        batches.recycle(batch);
     }
-    let count = images.len().max(1) as f64;
-    Ok(Score { accuracy: right as f64 / count, loss: loss / count })
+    Ok(sums.score(&task))
 }
 
 /// The parameters of a plain network by PyTorch's names, in order; no buffers.
-pub(crate) fn table(network: &Sequential) -> Result<Vec<TableRow>, Error> {
+pub(crate) fn table(network: &Graph) -> Result<Vec<TableRow>, Error> {
     let buffers: BTreeSet<String> =
         network.named_buffers().into_iter().map(|info| info.path).collect();
     let mut rows = Vec::new();
@@ -96,6 +108,24 @@ pub(crate) fn sparsity(rows: &[TableRow]) -> f64 {
     let (zeros, all) =
         weights.fold((0, 0), |(zeros, all), row| (zeros + row.zeros, all + row.parameters));
     zeros as f64 / all.max(1) as f64
+}
+
+/// The place of the largest value, the first of equals.
+pub(crate) fn best(row: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, value) in row.iter().enumerate() {
+        if *value > row[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// The logarithm of the probability of `class` under these logits.
+pub(crate) fn log_probability(row: &[f64], class: usize) -> f64 {
+    let largest = row[best(row)];
+    let total: f64 = row.iter().map(|value| (value - largest).exp()).sum();
+    row[class] - largest - total.ln()
 }
 
 #[cfg(test)]

@@ -27,6 +27,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A run begins, of one or several.
+    Run {
+        /// The recipe's name, `pretrain`, or a variant's name.
+        name: &'a str,
+        /// Its place among the runs, from 0.
+        index: usize,
+        /// How many runs there are.
+        count: usize,
+        /// Its training steps in all.
+        steps: usize,
+        /// Its epochs in all.
+        epochs: usize,
+    },
     /// One line, led by what it is about: `prune: round 2 of 3 after 12 epochs: ...`.
     Log(&'a str),
     /// The network's parameters as they are.
@@ -82,10 +95,13 @@ pub struct EpochMetrics {
     pub step: usize,
     /// Mean training loss of the epoch's examples, each before its step.
     pub loss: f64,
-    /// Fraction of the epoch's training examples that were right, each before its step.
-    pub train_accuracy: f64,
+    /// Fraction of the epoch's training examples (positions, of sequences) that were right, each before
+    /// its step; none where targets are no classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_accuracy: Option<f64>,
     /// Fraction of the test examples that are right after the epoch.
-    pub test_accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_accuracy: Option<f64>,
     /// Mean loss of the test examples after the epoch.
     pub test_loss: f64,
     /// Euclidean norm of all gradients together in the epoch's last step, before they are clipped.
@@ -112,21 +128,28 @@ pub struct Accuracy {
 /// ```
 /// use espalier_recipe::Summary;
 ///
-/// let text = r#"{"accuracy": {"before_pruning": 0.99, "after_pruning": 0.98}, "sparsity": 0.8,
-///     "parameters": 1000, "seconds": 12.5, "seed": 3}"#;
+/// let text = r#"{"accuracy": {"before_pruning": 0.99, "after_pruning": 0.98}, "loss": 0.05,
+///     "sparsity": 0.8, "parameters": 1000, "trained": 1000, "epochs": 36, "seconds": 12.5, "seed": 3}"#;
 /// let summary: Summary = serde_json::from_str(text)?;
-/// assert_eq!(summary.accuracy.after_pruning, 0.98);
+/// assert_eq!(summary.accuracy.map(|accuracy| accuracy.after_pruning), Some(0.98));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Test accuracies.
-    pub accuracy: Accuracy,
+    /// Test accuracies; none where targets are no classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Accuracy>,
+    /// Test loss of the network that is saved.
+    pub loss: f64,
     /// Fraction of zeros among the saved tensors of two or more dimensions.
     pub sparsity: f64,
     /// Elements of the network's parameters, zeros included, tied ones once.
     pub parameters: u64,
-    /// Seconds from the first step to the saved files.
+    /// Elements that were trained: those of rules' own parameters, and none that are frozen.
+    pub trained: u64,
+    /// Epochs that were trained.
+    pub epochs: usize,
+    /// Seconds from the first step to the saved files; of a run that was gone on with, of its last part.
     pub seconds: f64,
     /// The seed that the run followed from.
     pub seed: u64,

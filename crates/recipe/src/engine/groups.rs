@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use espalier::nn::Sequential;
+use espalier::nn::Graph;
 use espalier::optim::{Adam, AdamW, GroupedOptimizer, Groups, Sgd};
-use espalier::schedule::Schedule;
 use espalier::{Error, Parametrized, Selector};
 
 use super::faults::Faults;
 use super::names::{Names, Ties, any, item_key, item_span};
-use crate::spec::{self, AdamOptions, Optimizer, Recipe, ScheduleUnit, SgdOptions};
+use super::schedule::{Length, schedule};
+use crate::spec::{AdamOptions, Optimizer, Recipe, SgdOptions};
 
 /// The optimizer of a run with its schedule.
 pub(crate) struct Grouped {
@@ -18,22 +18,36 @@ pub(crate) struct Grouped {
     used: Vec<String>,
     /// Whether a step has been taken.
     begun: bool,
+    /// Whether the schedule looks at the test loss.
+    needs_metric: bool,
 }
 
 impl Grouped {
-    /// Moves the schedule on to the step to come, which may be the first of its epoch.
+    /// Moves the schedule on to the step to come, which may be the first of its epoch; `test_loss` is
+    /// that of the epoch before.
     ///
     /// # Errors
     ///
     /// If the schedule is past its end.
-    pub(crate) fn begin_step(&mut self, first_of_epoch: bool) -> Result<(), Error> {
+    pub(crate) fn begin_step(
+        &mut self,
+        first_of_epoch: bool,
+        test_loss: Option<f64>,
+    ) -> Result<(), Error> {
         if std::mem::replace(&mut self.begun, true) {
             self.optimizer.end_step()?;
-            if first_of_epoch {
-                self.optimizer.end_epoch()?;
+            match test_loss.filter(|_| self.needs_metric) {
+                Some(loss) if first_of_epoch => self.optimizer.end_epoch_with(loss)?,
+                _ if first_of_epoch => self.optimizer.end_epoch()?,
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Says that steps have been taken before: a run goes on.
+    pub(crate) fn go_on(&mut self) {
+        self.begun = true;
     }
 
     /// The present rates by group.
@@ -54,9 +68,10 @@ impl Grouped {
 ///
 /// What else the library refuses.
 pub(crate) fn build(
-    net: &Parametrized<Sequential>,
+    net: &Parametrized<Graph>,
     names: &Names,
     recipe: &Recipe,
+    length: Length,
     faults: &mut Faults<'_>,
     log: &mut Vec<String>,
 ) -> Result<Option<Grouped>, Error> {
@@ -95,7 +110,15 @@ pub(crate) fn build(
         };
         groups = add(groups, label, select, &group.value.optimizer)?;
     }
-    let (schedule, text) = schedule(&recipe.schedule.value)?;
+    let (schedule, text) = match schedule(&recipe.schedule.value, length) {
+        Ok(found) => found,
+        Err(error @ Error::Schedule { .. }) => {
+            faults.add(&recipe.schedule.span, "schedule", error.to_string(), "", "");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let needs_metric = schedule.needs_metric();
     let optimizer = match groups.schedule(schedule).build(net) {
         Ok(optimizer) => optimizer,
         // Reported above.
@@ -126,7 +149,7 @@ pub(crate) fn build(
     describe(DEFAULT, &recipe.optimizer.optimizer.value, None);
 
     log.push(format!("schedule: {text}"));
-    Ok(Some(Grouped { optimizer, used, begun: false }))
+    Ok(Some(Grouped { optimizer, used, begun: false, needs_metric }))
 }
 
 /// The group of what no group selects.
@@ -199,21 +222,4 @@ fn rate_and_decay(optimizer: &Optimizer) -> (f64, f64) {
         Optimizer::AdamW(options) | Optimizer::Adam(options) => (options.lr, options.weight_decay),
         Optimizer::Sgd(options) => (options.lr, options.weight_decay),
     }
-}
-
-/// The library's schedule, and what it does in words.
-fn schedule(spec: &spec::Schedule) -> Result<(Schedule, String), Error> {
-    Ok(match spec {
-        spec::Schedule::Constant => (Schedule::constant(), "constant rates".to_owned()),
-        spec::Schedule::MultiStep { milestones, gamma, unit } => {
-            let schedule = Schedule::multi_step(milestones, *gamma)?;
-            let (schedule, counted) = match unit {
-                ScheduleUnit::Epoch => (schedule.per_epoch(), "epochs"),
-                ScheduleUnit::Step => (schedule.per_step(), "steps"),
-            };
-            let times: Vec<String> = milestones.iter().map(ToString::to_string).collect();
-            let text = format!("rates times {gamma} after {} {counted}", times.join(", "));
-            (schedule, text)
-        }
-    })
 }

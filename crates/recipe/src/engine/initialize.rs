@@ -1,8 +1,10 @@
 //! Where parameters start: PyTorch's defaults, then the recipe's `[[init]]`.
 
 use espalier::init::{Fan, Init, Nonlinearity as Gain};
-use espalier::nn::Sequential;
+use espalier::nn::Graph;
 use espalier::{Error, Selector};
+
+use espalier_network::{Layer, Plan};
 
 use super::faults::Faults;
 use super::names::{Chosen, Named, Names, any};
@@ -14,16 +16,17 @@ use crate::spec::{FanMode, InitMethod, Nonlinearity, Recipe};
 ///
 /// What the library refuses of PyTorch's defaults: nothing. What it refuses of an entry is a fault.
 pub(crate) fn initialize(
-    network: Sequential,
+    network: Graph,
     names: &Names,
     recipe: &Recipe,
+    plan: &Plan,
     seed: u64,
     faults: &mut Faults<'_>,
     log: &mut Vec<String>,
-) -> Result<Sequential, Error> {
+) -> Result<Graph, Error> {
     let mut network = network;
     for named in names.iter() {
-        network = default(named, names).apply(network, &Selector::path(&named.path), seed)?;
+        network = default(named, names, plan).apply(network, &Selector::path(&named.path), seed)?;
     }
     for (index, spec) in recipe.init.iter().enumerate() {
         let key = format!("init[{index}]");
@@ -31,7 +34,7 @@ pub(crate) fn initialize(
         else {
             continue;
         };
-        match entry(&network, &chosen, &spec.value.method.value, names, seed) {
+        match entry(&network, &chosen, &spec.value.method.value, names, plan, seed) {
             Ok((changed, text)) => {
                 network = changed;
                 log.push(format!("init: {} by {text}", listed(&chosen)));
@@ -49,16 +52,18 @@ pub(crate) fn initialize(
 
 /// The network with one entry applied, and the method's name.
 fn entry(
-    network: &Sequential,
+    network: &Graph,
     chosen: &[Chosen<'_>],
     method: &InitMethod,
     names: &Names,
+    plan: &Plan,
     seed: u64,
-) -> Result<(Sequential, &'static str), Error> {
+) -> Result<(Graph, &'static str), Error> {
     let mut network = network.clone();
     let Some((init, name)) = one(method) else {
         for Chosen { named, .. } in chosen {
-            network = default(named, names).apply(network, &Selector::path(&named.path), seed)?;
+            network =
+                default(named, names, plan).apply(network, &Selector::path(&named.path), seed)?;
         }
         return Ok((network, "torch_default"));
     };
@@ -67,10 +72,42 @@ fn entry(
 
 /// What PyTorch's own layer would have.
 ///
-/// Weights and biases of dense layers and convolutions are uniform in `±1 / sqrt(fan_in)`, the
-/// bias by its weight's fan; norms start as the identity.
-fn default(named: &Named, names: &Names) -> Init {
+/// Weights and biases of dense layers and convolutions are uniform in `±1 / sqrt(fan_in)`, the bias by
+/// its weight's fan; those of recurrent layers in `±1 / sqrt(features)`; norms start as the identity,
+/// embeddings standard normal. An attention's input projections are Xavier uniform as one matrix of three
+/// times the features, its biases 0. `scale` starts at 1, `positions` at normal values of deviation 0.02,
+/// for which PyTorch has no layer.
+fn default(named: &Named, names: &Names, plan: &Plan) -> Init {
     let is_bias = named.info.name() == "bias";
+    let above = |path: &str| {
+        named.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.') || rest.is_empty())
+    };
+    let planned = plan
+        .layers
+        .iter()
+        .filter(|planned| !planned.parameters.is_empty() && above(&planned.path))
+        .max_by_key(|planned| planned.path.len());
+    match planned.map(|planned| &planned.layer) {
+        Some(Layer::Embedding { .. }) => return Init::Normal(0.0, 1.0),
+        Some(Layer::Positions) => return Init::Normal(0.0, 0.02),
+        Some(Layer::Scale { .. }) => return Init::Constant(1.0),
+        Some(Layer::Prelu { initial, .. }) => return Init::Constant(*initial),
+        Some(
+            Layer::Rnn { features, .. }
+            | Layer::Lstm { features, .. }
+            | Layer::Gru { features, .. },
+        ) => {
+            let bound = 1.0 / (*features as f64).sqrt();
+            return Init::Uniform(-bound, bound);
+        }
+        Some(Layer::Attention { .. }) if is_bias => return Init::Constant(0.0),
+        Some(Layer::Attention { .. }) if !named.path.ends_with("output.weight") => {
+            let features = named.shape().last().copied().unwrap_or(1);
+            let bound = (6.0 / (4 * features.max(1)) as f64).sqrt();
+            return Init::Uniform(-bound, bound);
+        }
+        _ => {}
+    }
     if named.info.layer.ends_with("Norm") {
         return Init::Constant(if is_bias { 0.0 } else { 1.0 });
     }

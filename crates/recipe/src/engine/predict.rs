@@ -2,32 +2,39 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
+use espalier::AnyTensor;
+use espalier::nn::Layer as _;
 use serde::Serialize;
 
-use super::data::{self, SHAPE};
 use super::directory::{MODEL, RECIPE};
 use super::error::PredictError;
-use super::evaluate::{BATCH, best, log_probability, logits};
-use super::images::Images;
+use super::evaluate::{best, log_probability};
+use super::examples::Examples;
 use super::saved::{self, Network};
+use super::source::{BATCH, DataInfo};
 use crate::spec::Recipe;
 
-/// What the network makes of one image.
+/// What the network makes of one example.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
-    /// The image's place in its file, from 0.
+    /// The example's place in its file, from 0.
     pub index: usize,
-    /// The likeliest digit.
-    pub label: usize,
+    /// The likeliest class, if the network tells classes apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<usize>,
     /// Its probability, as the network sees it.
-    pub probability: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+    /// What the network gives, if that is no class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f64>,
 }
 
 /// A trained network, read from its run directory.
 ///
 /// ```
-/// use espalier_recipe::{Images, Predictor};
+/// use espalier_recipe::{Examples, Predictor};
 /// # use espalier_recipe::{Event, Observer, Prepared, Recipe, RunOptions};
 /// # struct Quiet;
 /// # impl Observer for Quiet {
@@ -38,16 +45,16 @@ pub struct Prediction {
 /// #     train = { epochs = 1, batch_size = 64 }";
 /// # let directory = tempfile::tempdir()?;
 /// # let run = directory.path().join("run");
-/// # let options = RunOptions { directory: Some(run.clone()), seed: None };
+/// # let options = RunOptions { directory: Some(run.clone()), ..RunOptions::default() };
 /// # Prepared::new(Recipe::parse(text, "a.toml")?, options)?.train(&mut Quiet)?;
 /// let predictor = Predictor::open(&run)?;
 /// assert_eq!(predictor.input_shape(), [1, 8, 8]);
 /// # let file = directory.path().join("blank.csv");
 /// # std::fs::write(&file, ["0"; 64].join(","))?;
-/// let images = Images::read(&file, predictor.input_shape())?;
-/// let predictions = predictor.predict(&images)?;
-/// assert_eq!(predictions.len(), images.len());
-/// assert!(predictions[0].label < 10 && predictions[0].probability >= 0.1);
+/// let examples = Examples::read(&file, &predictor)?;
+/// let predictions = predictor.predict(&examples)?;
+/// assert_eq!(predictions.len(), examples.len());
+/// assert!(predictions[0].label.is_some_and(|digit| digit < 10));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Predictor {
@@ -98,37 +105,65 @@ impl Predictor {
         Self { network, device: Device::default() }
     }
 
-    /// The shape of one image: channels, height, width.
+    /// The shape of one example: `[channels, height, width]` of images.
     pub fn input_shape(&self) -> &[usize] {
-        &SHAPE
+        &self.network.data().dims
     }
 
-    /// The likeliest digit of each image, in their order.
+    /// The classes' names by their numbers; none if the network does not tell classes apart.
+    pub fn classes(&self) -> &[String] {
+        &self.network.data().classes
+    }
+
+    pub(super) fn data(&self) -> &DataInfo {
+        self.network.data()
+    }
+
+    /// The largest value that raw inputs have, if their type has one: 16 of the digits.
+    pub fn largest(&self) -> Option<f32> {
+        self.network.data().largest
+    }
+
+    /// What the network makes of each example, in their order.
     ///
     /// # Errors
     ///
-    /// [`PredictError::Images`] for images of another shape than [`input_shape`](Self::input_shape).
-    pub fn predict(&self, images: &Images) -> Result<Vec<Prediction>, PredictError> {
-        if images.shape != self.input_shape() {
-            return Err(PredictError::Images {
+    /// [`PredictError::Examples`] for examples of another shape than [`input_shape`](Self::input_shape).
+    pub fn predict(&self, examples: &Examples) -> Result<Vec<Prediction>, PredictError> {
+        if examples.shape != self.input_shape() {
+            return Err(PredictError::Examples {
                 expected: self.input_shape().to_vec(),
-                found: images.shape.clone(),
+                found: examples.shape.clone(),
             });
         }
-        let size = images.size();
-        let mut predictions = Vec::with_capacity(images.len());
-        for pixels in images.pixels.chunks(size * BATCH) {
-            let batch = data::tensor(pixels.to_vec(), pixels.len() / size, &self.device);
-            for row in logits(self.network.layers(), batch)? {
-                let label = best(&row);
-                predictions.push(Prediction {
-                    index: predictions.len(),
-                    label,
-                    probability: log_probability(&row, label).exp(),
+        let size = examples.size();
+        let mut predictions = Vec::with_capacity(examples.len());
+        for raw in examples.values.chunks(size * BATCH) {
+            let mut values = raw.to_vec();
+            for example in values.chunks_mut(size) {
+                self.data().normalization.apply(example);
+            }
+            for row in self.rows(values, raw.len() / size)? {
+                let index = predictions.len();
+                predictions.push(if self.classes().is_empty() {
+                    Prediction { index, label: None, probability: None, values: row }
+                } else {
+                    let label = best(&row);
+                    let probability = Some(log_probability(&row, label).exp());
+                    Prediction { index, label: Some(label), probability, values: Vec::new() }
                 });
             }
         }
         Ok(predictions)
+    }
+
+    /// What the network gives for `count` normalized examples, a row each.
+    fn rows(&self, values: Vec<f32>, count: usize) -> Result<Vec<Vec<f64>>, PredictError> {
+        let shape = [&[count], self.input_shape()].concat();
+        let input = AnyTensor::from_data(TensorData::new(values, shape), &self.device)?;
+        let output = self.network.layers().forward_any(input)?.to_data();
+        let values: Vec<f64> = output.iter::<f64>().collect();
+        Ok(values.chunks((values.len() / count.max(1)).max(1)).map(<[f64]>::to_vec).collect())
     }
 }
 
@@ -136,10 +171,9 @@ impl Predictor {
 mod tests {
     use std::fs;
 
-    use burn::tensor::Device;
+    use espalier_data::Inputs;
 
     use super::*;
-    use crate::engine::data::batch;
     use crate::{Event, Observer, Prepared, RunOptions};
 
     struct Quiet;
@@ -176,31 +210,35 @@ features = 10
     fn predictions_from_the_directory_are_those_of_the_trained_network() {
         let directory = tempfile::tempdir().unwrap();
         let run = directory.path().join("run");
-        let options = RunOptions { directory: Some(run.clone()), seed: None };
+        let options = RunOptions { directory: Some(run.clone()), ..RunOptions::default() };
         let recipe = Recipe::parse(RECIPE, "small.toml").unwrap();
         let (_, network) = Prepared::new(recipe, options).unwrap().run(&mut Quiet).unwrap();
 
-        let places: Vec<usize> = (0..20).collect();
-        let images = batch(&places, None, &Device::default()).images;
-        let pixels: Vec<f32> = (images.clone() * 16.0).into_data().iter::<f32>().collect();
-        let lines: Vec<String> = pixels
-            .chunks(64)
-            .map(|image| {
-                let fields: Vec<String> = image.iter().map(ToString::to_string).collect();
-                fields.join(",")
-            })
-            .collect();
+        let digits = espalier_data::digits().unwrap();
+        let mut record = espalier_data::Record::new(espalier_data::Dataset::schema(&digits));
+        let (mut pixels, mut lines) = (Vec::new(), Vec::new());
+        for index in 0..20 {
+            espalier_data::Dataset::read(&digits, index, &mut record).unwrap();
+            let Inputs::Values(values) = &record.inputs else { panic!("digits are values") };
+            let fields: Vec<String> = values.iter().map(ToString::to_string).collect();
+            lines.push(fields.join(","));
+            pixels.extend(values.iter().map(|pixel| pixel / 16.0));
+        }
         let path = directory.path().join("images.csv");
         fs::write(&path, lines.join("\n")).unwrap();
 
         let predictor = Predictor::open(&run).unwrap();
-        let read = Images::read(&path, predictor.input_shape()).unwrap();
+        let read = Examples::read(&path, &predictor).unwrap();
         let found = predictor.predict(&read).unwrap();
-        let expected = logits(&network, images).unwrap();
+        let device = Device::default();
+        let input = TensorData::new(pixels, [20, 1, 8, 8]);
+        let input = AnyTensor::from_data(input, &device).unwrap();
+        let output = network.forward_any(input).unwrap().to_data();
+        let expected: Vec<f64> = output.iter::<f64>().collect();
         assert_eq!(found.len(), 20);
-        for (found, row) in found.iter().zip(&expected) {
-            assert_eq!(found.label, best(row));
-            assert_eq!(found.probability, log_probability(row, best(row)).exp());
+        for (found, row) in found.iter().zip(expected.chunks(10)) {
+            assert_eq!(found.label, Some(best(row)));
+            assert_eq!(found.probability, Some(log_probability(row, best(row)).exp()));
         }
     }
 }

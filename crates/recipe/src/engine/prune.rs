@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use espalier::nn::Sequential;
-use espalier::prune::{Amount, L1Unstructured};
+use espalier::nn::Graph;
+use espalier::prune::{
+    Amount, BasePruningMethod, L1Unstructured, LnStructured, NOfM, RandomStructured,
+    RandomUnstructured,
+};
 use espalier::{Error, Parametrized, Selector};
 
 use super::faults::Faults;
 use super::names::{Names, Ties, item_key, item_span};
-use crate::spec::{PruneMethod, PruneOf, PruneRound, PruneScope, Recipe};
+use crate::spec::{PruneMethod, PruneOf, PruneRound, PruneScope, Recipe, Rewind};
 
 /// Pruning resolved against a network.
 pub(crate) struct Plan {
@@ -20,20 +23,25 @@ pub(crate) struct Plan {
     scope: PruneScope,
     of: PruneOf,
     method: PruneMethod,
+    pub(crate) rewind: Rewind,
     rounds: Vec<PruneRound>,
+    seed: u64,
 }
 
 /// A parameter that loses elements.
 struct Target {
     path: String,
     size: usize,
+    /// In PyTorch's layout.
+    shape: Vec<usize>,
 }
 
 /// The recipe's pruning for `net`; none if it has none, or if there are faults.
 pub(crate) fn plan(
-    net: &Parametrized<Sequential>,
+    net: &Parametrized<Graph>,
     names: &Names,
     recipe: &Recipe,
+    seed: u64,
     faults: &mut Faults<'_>,
 ) -> Option<Plan> {
     let spec = &recipe.prune.as_ref()?.value;
@@ -56,7 +64,7 @@ pub(crate) fn plan(
         let path = ties.canonical(&chosen.named.path).to_owned();
         if targets.iter().all(|target| target.path != path) {
             let size = chosen.named.info.numel();
-            targets.push(Target { path, size });
+            targets.push(Target { path, size, shape: chosen.named.shape() });
         }
     }
     let taken: BTreeSet<&str> = targets.iter().map(|target| target.path.as_str()).collect();
@@ -75,6 +83,20 @@ pub(crate) fn plan(
             (selected + rest, others)
         }
     };
+    if let PruneMethod::LnStructured { dim, .. } | PruneMethod::RandomStructured { dim } =
+        spec.method
+    {
+        for chosen in chosen.iter().filter(|chosen| chosen.named.info.shape.len() <= dim.max(1)) {
+            faults.add(
+                item_span(&spec.select, chosen.item),
+                item_key(&spec.select, "prune.select", chosen.item),
+                format!("`{}` has shape {:?}", chosen.named.name(), chosen.named.shape()),
+                format!("parameters with slices along dimension {dim}"),
+                "",
+            );
+            sound = false;
+        }
+    }
     for (index, round) in spec.rounds.iter().enumerate() {
         let wanted = zeros(round.value.sparsity, total);
         if sound && wanted > selected {
@@ -97,6 +119,8 @@ pub(crate) fn plan(
         scope: spec.scope,
         of: spec.of,
         method: spec.method,
+        rewind: spec.rewind,
+        seed,
         rounds: spec.rounds.iter().map(|round| round.value).collect(),
     })
 }
@@ -107,6 +131,11 @@ fn zeros(fraction: f64, total: usize) -> usize {
 }
 
 impl Plan {
+    /// The epoch and the sparsity of each round.
+    pub(crate) fn rounds(&self) -> &[PruneRound] {
+        &self.rounds
+    }
+
     /// The round at the start of `epoch` (from 0), by its place in the list.
     pub(crate) fn round_at(&self, epoch: usize) -> Option<usize> {
         self.rounds.iter().position(|round| round.epoch == epoch)
@@ -119,7 +148,7 @@ impl Plan {
     /// What the library refuses.
     pub(crate) fn apply(
         &self,
-        net: &mut Parametrized<Sequential>,
+        net: &mut Parametrized<Graph>,
         round: usize,
     ) -> Result<String, Error> {
         let PruneRound { epoch, sparsity } = self.rounds[round];
@@ -133,23 +162,62 @@ impl Plan {
             .map(|target| masked(net, &target.path))
             .collect::<Result<Vec<usize>, Error>>()?;
         let wanted = zeros(sparsity, self.total).saturating_sub(elsewhere);
-        let PruneMethod::L1Unstructured = self.method;
-        match self.scope {
-            PruneScope::Global => {
-                let paths = self.targets.iter().map(|target| Selector::path(&target.path));
-                let more = wanted.saturating_sub(masked.iter().sum());
-                net.prune_global(Selector::any(paths), L1Unstructured::new(Amount::count(more)))?;
-            }
-            PruneScope::Layer => {
-                let sizes: Vec<usize> = self.targets.iter().map(|target| target.size).collect();
+        let sizes: Vec<usize> = self.targets.iter().map(|target| target.size).collect();
+        let all = || Selector::any(self.targets.iter().map(|target| Selector::path(&target.path)));
+        let seed = self.seed.wrapping_add(round as u64);
+        match self.method {
+            PruneMethod::L1Unstructured | PruneMethod::RandomUnstructured => match self.scope {
+                PruneScope::Global => {
+                    let more = Amount::count(wanted.saturating_sub(masked.iter().sum()));
+                    match self.method {
+                        PruneMethod::RandomUnstructured => {
+                            net.prune_global(all(), RandomUnstructured::new(more, seed))?;
+                        }
+                        _ => {
+                            net.prune_global(all(), L1Unstructured::new(more))?;
+                        }
+                    }
+                }
+                PruneScope::Layer => {
+                    let counts = match self.of {
+                        PruneOf::Selected => {
+                            sizes.iter().map(|size| zeros(sparsity, *size)).collect()
+                        }
+                        PruneOf::Network => shares(wanted, &sizes, &masked),
+                    };
+                    for ((target, count), masked) in self.targets.iter().zip(counts).zip(&masked) {
+                        let more = Amount::count(count.saturating_sub(*masked));
+                        match self.method {
+                            PruneMethod::RandomUnstructured => {
+                                one(net, target, RandomUnstructured::new(more, seed))?;
+                            }
+                            _ => one(net, target, L1Unstructured::new(more))?,
+                        }
+                    }
+                }
+            },
+            PruneMethod::LnStructured { dim, .. } | PruneMethod::RandomStructured { dim } => {
                 let counts = match self.of {
                     PruneOf::Selected => sizes.iter().map(|size| zeros(sparsity, *size)).collect(),
                     PruneOf::Network => shares(wanted, &sizes, &masked),
                 };
                 for ((target, count), masked) in self.targets.iter().zip(counts).zip(&masked) {
-                    let more = Amount::count(count.saturating_sub(*masked));
-                    net.prune(Selector::path(&target.path), L1Unstructured::new(more))?;
+                    // Whole slices: as many as come nearest; at least one stays.
+                    let slices = target.shape.get(dim).copied().unwrap_or(1).max(1);
+                    let each = (target.size / slices).max(1);
+                    let gone = (count + each / 2) / each;
+                    let more = gone.min(slices - 1).saturating_sub(masked / each);
+                    let (more, dim) = (Amount::count(more), dim as isize);
+                    match self.method {
+                        PruneMethod::LnStructured { norm, .. } => {
+                            one(net, target, LnStructured::new(more, norm, dim))?;
+                        }
+                        _ => one(net, target, RandomStructured::new(more, dim, seed))?,
+                    }
                 }
+            }
+            PruneMethod::NOfM { n, m } => {
+                net.prune(all(), NOfM::new(n, m))?;
             }
         }
         let mut found = elsewhere;
@@ -170,8 +238,17 @@ impl Plan {
     }
 }
 
+/// Prunes one parameter.
+fn one(
+    net: &mut Parametrized<Graph>,
+    target: &Target,
+    method: impl BasePruningMethod,
+) -> Result<(), Error> {
+    net.prune(Selector::path(&target.path), method).map(drop)
+}
+
 /// How many values of `path` are masked.
-fn masked(net: &Parametrized<Sequential>, path: &str) -> Result<usize, Error> {
+fn masked(net: &Parametrized<Graph>, path: &str) -> Result<usize, Error> {
     if !net.is_pruned(path) {
         return Ok(0);
     }

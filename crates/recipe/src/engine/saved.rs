@@ -1,20 +1,22 @@
 //! A recipe's network in one file: its weights, and the text that says what they are the weights of.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
-use espalier::nn::Sequential;
+use espalier::nn::Graph;
 use espalier::state::{StateDict, Strict};
+use espalier_network::{Limits, Plan, ReadError};
 
-use super::data::{CLASSES, SHAPE};
-use super::error::PredictError;
-use super::evaluate::BATCH;
+use super::error::{PredictError, TrainError};
 use super::network::build;
-use crate::spec::{DataSource, Recipe};
-use espalier_network::text::ReadError;
+use super::source::{BATCH, DataInfo};
+use crate::spec::Recipe;
 
 /// The metadata key of the recipe's text.
 const RECIPE: &str = "espalier.recipe";
+/// The metadata key of what the network must know of its data.
+const DATA: &str = "espalier.data";
 
 /// The network of a recipe with its weights, as training leaves it: plain layers, constraints and masks
 /// folded into their values.
@@ -33,7 +35,7 @@ const RECIPE: &str = "espalier.recipe";
 /// #     train = { epochs = 1, batch_size = 64 }";
 /// # let directory = tempfile::tempdir()?;
 /// # let run = directory.path().join("run");
-/// # let options = RunOptions { directory: Some(run.clone()), seed: None };
+/// # let options = RunOptions { directory: Some(run.clone()), ..RunOptions::default() };
 /// # Prepared::new(Recipe::parse(text, "a.toml")?, options)?.train(&mut Quiet)?;
 /// let network = Network::load(run.join("model.safetensors"))?; // what `train` wrote
 /// assert_eq!(network.recipe().layers.len(), 2);
@@ -44,7 +46,8 @@ const RECIPE: &str = "espalier.recipe";
 /// ```
 pub struct Network {
     recipe: Recipe,
-    layers: Sequential,
+    layers: Graph,
+    data: DataInfo,
 }
 
 impl Network {
@@ -55,10 +58,20 @@ impl Network {
         path: &Path,
         device: &Device,
     ) -> Result<Self, PredictError> {
-        let DataSource::Digits = recipe.data.source.value;
-        let layers = build(&recipe, &SHAPE, CLASSES, BATCH, device).map_err(ReadError::Recipe)?;
+        let Some(data) = state.note(DATA) else {
+            return Err(PredictError::NoRecipe { path: path.to_owned() });
+        };
+        let data: DataInfo = serde_json::from_str(data).map_err(|error| PredictError::Data {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let limits = Limits::default().batch(BATCH);
+        let plan = Plan::new(&recipe.layers, &[], &data.input(), &limits)
+            .map_err(|error| error.locate(recipe.file(), Arc::from(recipe.source())))
+            .map_err(ReadError::Recipe)?;
+        let layers = build(&plan, device).map_err(PredictError::Graph)?;
         let layers = state.load_into(layers, Strict::Yes).map_err(|error| in_model(path, error))?;
-        Ok(Self { recipe, layers })
+        Ok(Self { recipe, layers, data })
     }
 
     /// Builds the network of a file alone.
@@ -88,9 +101,12 @@ impl Network {
     /// See [`Network`] for an example.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PredictError> {
         let path = path.as_ref();
-        state_of(self.recipe.source(), &self.layers)
-            .save(path)
-            .map_err(|error| in_model(path, error))
+        let state = state_of(self.recipe.source(), &self.data, &self.layers);
+        let state = state.map_err(|error| PredictError::Data {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        state.save(path).map_err(|error| in_model(path, error))
     }
 
     /// The recipe.
@@ -100,6 +116,14 @@ impl Network {
         &self.recipe
     }
 
+    pub(super) fn data(&self) -> &DataInfo {
+        &self.data
+    }
+
+    pub(super) fn into_layers(self) -> Graph {
+        self.layers
+    }
+
     /// The layers.
     ///
     /// ```
@@ -107,14 +131,22 @@ impl Network {
     ///     network.layers().len()
     /// }
     /// ```
-    pub fn layers(&self) -> &Sequential {
+    pub fn layers(&self) -> &Graph {
         &self.layers
     }
 }
 
-/// The tensors of a network with the text of its recipe.
-pub(super) fn state_of(recipe: &str, layers: &Sequential) -> StateDict {
-    StateDict::of(layers).with_note(RECIPE, recipe)
+/// The tensors of a network with the text of its recipe and what it must know of its data.
+pub(super) fn state_of(
+    recipe: &str,
+    data: &DataInfo,
+    layers: &Graph,
+) -> Result<StateDict, TrainError> {
+    let data = serde_json::to_string(data).map_err(|error| TrainError::Io {
+        path: "model.safetensors".into(),
+        source: error.into(),
+    })?;
+    Ok(StateDict::of(layers).with_note(RECIPE, recipe).with_note(DATA, data))
 }
 
 /// The tensors in a model's file.

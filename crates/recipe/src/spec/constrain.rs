@@ -6,7 +6,7 @@ use espalier::parametrize::{RuleError, Rules};
 use serde_json::{Map, Value};
 
 use super::select::{self, Select};
-use espalier_network::text::{Cursor, Node, Spanned, did_you_mean, one_of, quoted};
+use espalier_network::text::{Bound, Cursor, Node, Spanned, did_you_mean, one_of, quoted};
 
 /// One `[[parametrize]]`: the selected parameters are computed by a rule from parameters that are
 /// trained instead.
@@ -25,6 +25,11 @@ pub struct Rule {
     pub name: String,
     /// The options, an object; those that are not there have their defaults.
     pub options: Value,
+    /// Of `sigmoid_mask`: how much its penalty counts in the loss, at least 0; default 0.
+    pub penalty: f64,
+    /// Of `sigmoid_mask`: the epoch, from 0, at whose start closed gates become exact zeros; after the
+    /// last one by default.
+    pub harden: Option<usize>,
 }
 
 /// One `[[tie]]`: `target` is no parameter of its own any more but the one at `source`.
@@ -34,6 +39,8 @@ pub struct TieSpec {
     pub target: Spanned<String>,
     /// Path of the parameter that both names mean from then on; another path than `target`.
     pub source: Spanned<String>,
+    /// Whether the target is the source's transpose: an auto-encoder's decoder. Default false.
+    pub transposed: bool,
 }
 
 pub(crate) fn parametrize(table: &mut Cursor<'_>) -> Option<ParametrizeSpec> {
@@ -44,8 +51,13 @@ pub(crate) fn parametrize(table: &mut Cursor<'_>) -> Option<ParametrizeSpec> {
     let node = table.require("rule", &expected)?;
     let name = node.choice(&names)?;
     let options = options(table, &rules, name);
+    let (mut penalty, mut harden) = (0.0, None);
+    if name == "sigmoid_mask" {
+        penalty = table.real_or("penalty", Bound::NonNegative, 0.0);
+        harden = table.get("harden").and_then(|node| node.count(0));
+    }
     table.finish();
-    let rule = Rule { name: name.to_owned(), options };
+    let rule = Rule { name: name.to_owned(), options, penalty, harden };
     Some(ParametrizeSpec { select: select?, rule: node.spanned(rule) })
 }
 
@@ -110,6 +122,7 @@ pub(crate) fn ties(root: &mut Cursor<'_>) -> Vec<Spanned<TieSpec>> {
         let expected = "a parameter's path like `\"1.weight\"`";
         let target = table.require("target", expected);
         let source = table.require("source", expected);
+        let transposed = table.flag_or("transposed", false);
         table.finish();
         let target_path = target.as_ref().and_then(|node| node.string(expected));
         let source_path = source.as_ref().and_then(|node| node.string(expected));
@@ -131,6 +144,7 @@ pub(crate) fn ties(root: &mut Cursor<'_>) -> Vec<Spanned<TieSpec>> {
         Some(TieSpec {
             target: target.spanned(target_path.to_owned()),
             source: source.spanned(source_path.to_owned()),
+            transposed,
         })
     })
 }

@@ -4,31 +4,34 @@
 //! the places and collect what is wrong.
 
 mod constrain;
+mod data;
 mod init;
 mod optimizer;
+mod project;
 mod prune;
+mod schedule;
 mod select;
 mod train;
+mod variant;
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml_edit::Document;
 
 pub use constrain::{ParametrizeSpec, Rule, TieSpec};
+pub use data::{Augment, ClassWeights, Column, DataSource, DataSpec, Normalize};
 pub use init::{FanMode, InitMethod, InitSpec, Nonlinearity};
 pub use optimizer::{AdamOptions, GroupSpec, Optimizer, OptimizerSpec, SgdOptions};
-pub use prune::{PruneMethod, PruneOf, PruneRound, PruneScope, PruneSpec};
+pub use project::{ConstrainSpec, ConstraintSpec};
+pub use prune::{PruneMethod, PruneOf, PruneRound, PruneScope, PruneSpec, Rewind};
+pub use schedule::{Schedule, ScheduleSpec, ScheduleUnit};
 pub use select::{Select, Selector};
-pub use train::{Augment, DataSource, DataSpec, OutputSpec, Schedule, ScheduleUnit, TrainSpec};
+pub use train::{EarlyStop, Loss, OutputSpec, TrainSpec};
+pub use variant::{Changes, VariantSpec};
 
-use espalier_network::text::{Cursor, Log, Node, Problem, quoted};
+use espalier_network::text::{Cursor, Log, Node, Problem, quoted, read_text};
 use espalier_network::{LayerSpec, ReadError, RecipeError, Span, Spanned};
-
-/// Larger files are no recipes, 1 MiB.
-const LARGEST_FILE: u64 = 1 << 20;
 
 /// A checked recipe.
 ///
@@ -58,7 +61,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 ///     "tiny.toml",
 /// )?;
 /// assert_eq!(recipe.layers[1].value.layer, Layer::Linear { features: 10, bias: true });
-/// assert_eq!(recipe.schedule.value, Schedule::Constant);
+/// assert_eq!(recipe.schedule.value.curve, Schedule::Constant);
 /// assert_eq!(recipe.output.directory.value, std::path::Path::new("runs/tiny"));
 /// # Ok::<(), espalier_recipe::RecipeError>(())
 /// ```
@@ -73,7 +76,10 @@ pub struct Recipe {
     pub seed: u64,
     /// `[data]`
     pub data: DataSpec,
-    /// `[[layer]]`: the network in order, at least one.
+    /// `network`: the file that the layers are in, a TOML text of `[[layer]]` or a darknet `.cfg`; then
+    /// there are none here.
+    pub network: Option<Spanned<PathBuf>>,
+    /// `[[layer]]`: the network in order, at least one unless they are in a file.
     pub layers: Vec<Spanned<LayerSpec>>,
     /// `[[init]]` in order.
     pub init: Vec<Spanned<InitSpec>>,
@@ -84,13 +90,21 @@ pub struct Recipe {
     /// `[optimizer]`
     pub optimizer: OptimizerSpec,
     /// `[schedule]`; constant by default.
-    pub schedule: Spanned<Schedule>,
+    pub schedule: Spanned<ScheduleSpec>,
     /// `[train]`
     pub train: TrainSpec,
+    /// `[[constrain]]` in order.
+    pub constrain: Vec<Spanned<ConstrainSpec>>,
     /// `[prune]`, if there is one.
     pub prune: Option<Spanned<PruneSpec>>,
     /// `[output]`
     pub output: OutputSpec,
+    /// `[[variant]]` in order.
+    pub variants: Vec<Spanned<VariantSpec>>,
+    /// `[pretrain]`: what is other in a training before this one, whose weights this one starts from.
+    pub pretrain: Option<Spanned<Changes>>,
+    /// `[short]`: what is other in the quick form of the recipe.
+    pub short: Option<Spanned<Changes>>,
     file: String,
     text: Arc<str>,
 }
@@ -111,16 +125,7 @@ impl Recipe {
     /// ```
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ReadError> {
         let path = path.as_ref();
-        let io = |source| ReadError::Io { path: path.to_owned(), source };
-        let mut bytes = Vec::new();
-        File::open(path).map_err(io)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            return Err(ReadError::TooLarge { path: path.to_owned(), limit: LARGEST_FILE });
-        }
-        let text = String::from_utf8(bytes).map_err(|error| ReadError::NotText {
-            path: path.to_owned(),
-            offset: error.utf8_error().valid_up_to(),
-        })?;
+        let text = read_text(path)?;
         Ok(Self::parse(&text, &path.display().to_string())?)
     }
 
@@ -226,31 +231,45 @@ fn recipe(root: &mut Cursor<'_>, text: &str, file_name: &str) -> Option<Recipe> 
     let description =
         root.get("description").and_then(|node| node.string("a text")).map(str::to_owned);
     let seed = root.get("seed").and_then(|node| node.integer(0, i64::MAX)).unwrap_or(0);
-    let data = train::data(root);
-    let layers = layers(root);
+    let data = data::data(root);
+    let network = root.get("network");
+    let layers = match &network {
+        Some(_) => Vec::new(),
+        None => espalier_network::layers(root),
+    };
+    let network = network.and_then(|node| data::path_of(&node).map(|path| node.spanned(path)));
     let init = root.each("init", init::init);
     let parametrize = root.each("parametrize", constrain::parametrize);
     let tie = constrain::ties(root);
+    let constrain = root.each("constrain", project::constrain);
     let optimizer = optimizer::optimizer(root);
-    let schedule = train::schedule(root);
+    let schedule = schedule::schedule(root);
     let train = train::train(root);
     let prune = prune::prune(root, train.as_ref().map(|train| train.epochs.value));
     let output = train::output(root, name.as_ref().map_or("", |name| &name.value));
+    let variants = variant::variants(root, self::name);
+    let pretrain = variant::section(root, "pretrain");
+    let short = variant::section(root, "short");
     root.finish();
     Some(Recipe {
         name: name?,
         description,
         seed: seed.unsigned_abs(),
         data: data?,
+        network,
         layers,
         init,
         parametrize,
         tie,
+        constrain,
         optimizer: optimizer?,
         schedule: schedule?,
         train: train?,
         prune,
         output,
+        variants,
+        pretrain,
+        short,
         file: file_name.to_owned(),
         text: text.into(),
     })
@@ -266,17 +285,4 @@ fn name(node: &Node<'_>) -> Option<Spanned<String>> {
         return None;
     }
     Some(node.spanned(name.to_owned()))
-}
-
-fn layers(root: &mut Cursor<'_>) -> Vec<Spanned<LayerSpec>> {
-    let expected = "tables `[[layer]]`, one for each layer";
-    let node = root.require("layer", expected);
-    if let Some(node) = node
-        && node.is_array()
-        && node.elements(expected).is_some_and(|layers| layers.is_empty())
-    {
-        node.refuse("found no layer", expected, None);
-    }
-    // A recipe without layers has been reported; `each` reads those there are.
-    root.each("layer", espalier_network::layer)
 }

@@ -35,7 +35,12 @@ pub enum Selector {
 
 /// The table's required `select`.
 pub(crate) fn required(table: &mut Cursor<'_>) -> Option<Spanned<Select>> {
-    let node = table.require("select", SELECT)?;
+    under(table, "select")
+}
+
+/// The choice under `key`, which must be there.
+pub(super) fn under(table: &mut Cursor<'_>, key: &'static str) -> Option<Spanned<Select>> {
+    let node = table.require(key, SELECT)?;
     select(&node).map(|select| node.spanned(select))
 }
 

@@ -1,34 +1,10 @@
-//! `[data]`, `[train]`, `[schedule]` and `[output]`.
+//! `[train]` and `[output]`.
 
 use std::path::PathBuf;
 
-use espalier_network::text::{Bound, Cursor, LARGEST, Spanned, integer_text};
+use espalier_network::text::{Bound, Cursor, Spanned};
 
-/// `[data]`: what the network learns from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataSpec {
-    /// The data set.
-    pub source: Spanned<DataSource>,
-    /// Part of every class that is held out for testing, strictly between 0 and 1; default 0.2.
-    pub test_fraction: f64,
-    /// Changes to the training images; none where `[data.augment]` is absent.
-    pub augment: Option<Spanned<Augment>>,
-}
-
-/// A data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DataSource {
-    /// `digits`: the built-in set of handwritten digits, 8 x 8 grey pixels, ten classes.
-    Digits,
-}
-
-/// `[data.augment]`: random changes to each training image, drawn anew each epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Augment {
-    /// Largest shift along each axis, in pixels, less than the image's side; default 0.
-    pub shift: usize,
-}
+use super::data::{count_text, path_of};
 
 /// `[train]`
 #[derive(Debug, Clone, PartialEq)]
@@ -37,32 +13,54 @@ pub struct TrainSpec {
     pub epochs: Spanned<usize>,
     /// Examples a step, at least 1.
     pub batch_size: Spanned<usize>,
+    /// What is made small; what suits the data by default.
+    pub loss: Spanned<Loss>,
+    /// Batches whose gradients are averaged before a step; default 1.
+    pub accumulate: usize,
+    /// Part of each target that is spread over all classes, 0 to below 1; default 0.
+    pub label_smoothing: f64,
+    /// Gradients together are cut to this norm, if at all.
+    pub clip_norm: Option<f64>,
+    /// Each gradient is cut to this size, if at all.
+    pub clip_value: Option<f64>,
+    /// The share that a running average of the network keeps each step, if there is one: it is what is
+    /// tested and saved then.
+    pub ema: Option<f64>,
+    /// When to stop before the last epoch, if ever.
+    pub early_stop: Option<Spanned<EarlyStop>>,
+    /// Epochs between two states that the run can go on from, at least 1; by default as many as take ten
+    /// seconds.
+    pub checkpoint_every: Option<usize>,
+    /// Parameters that stay as they are.
+    pub freeze: Option<Spanned<super::select::Select>>,
+    /// A model or run whose weights training starts from, where name and shape agree.
+    pub start: Option<Spanned<PathBuf>>,
 }
 
-/// `[schedule]`: how the learning rates move.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Schedule {
-    /// `constant`, the default.
-    Constant,
-    /// `multi_step`: the rates are multiplied by `gamma` at each milestone.
-    MultiStep {
-        /// Counts of finished units, at least 1, increasing.
-        milestones: Vec<usize>,
-        /// Above 0; default 0.1.
-        gamma: f64,
-        /// What milestones count.
-        unit: ScheduleUnit,
-    },
-}
-
-/// What a schedule counts.
+/// What is made small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScheduleUnit {
-    /// `epoch`, the default.
-    Epoch,
-    /// `step`: a batch.
-    Step,
+#[non_exhaustive]
+pub enum Loss {
+    /// `auto`, the default: `cross_entropy` where targets are classes, otherwise `mse`.
+    Auto,
+    /// `cross_entropy`, of logits.
+    CrossEntropy,
+    /// `mse`: mean squared error.
+    Mse,
+    /// `l1`: mean absolute error.
+    L1,
+    /// `reconstruction`: mean squared error between output and input; targets are not looked at.
+    Reconstruction,
+}
+
+/// `train.early_stop`: training ends where the test metric stops getting better. The best network is
+/// the one that is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EarlyStop {
+    /// Epochs without improvement that are borne, at least 1.
+    pub patience: usize,
+    /// What counts as better: by more than this; default 0.
+    pub min_delta: f64,
 }
 
 /// `[output]`
@@ -70,82 +68,82 @@ pub enum ScheduleUnit {
 pub struct OutputSpec {
     /// The run's directory; default `runs/NAME`.
     pub directory: Spanned<PathBuf>,
+    /// Whether events for TensorBoard are written to `tensorboard` in it; default false.
+    pub tensorboard: bool,
+    /// Whether `report.html` is; default true.
+    pub report: bool,
 }
 
-const SOURCES: &[(&str, DataSource)] = &[("digits", DataSource::Digits)];
-/// A shift by a whole side would leave an empty image.
-const LARGEST_SHIFT: i64 = 7;
-const UNITS: &[(&str, ScheduleUnit)] =
-    &[("epoch", ScheduleUnit::Epoch), ("step", ScheduleUnit::Step)];
-
-type Reader = fn(&mut Cursor<'_>) -> Option<Schedule>;
-
-const SCHEDULES: &[(&str, Reader)] =
-    &[("multi_step", multi_step), ("constant", |_| Some(Schedule::Constant))];
-
-pub(crate) fn data(root: &mut Cursor<'_>) -> Option<DataSpec> {
-    let mut table = root.section("data")?;
-    let node = table.require("source", "`digits`");
-    let source = node.and_then(|node| node.choice(SOURCES).map(|source| node.spanned(source)));
-    let test_fraction = table.real_or("test_fraction", Bound::Inside, 0.2);
-    let augment = table.optional_section("augment").map(|mut table| {
-        let shift = table.get("shift").and_then(|node| node.integer(0, LARGEST_SHIFT)).unwrap_or(0);
-        table.finish();
-        table.spanned(Augment { shift: usize::try_from(shift).unwrap_or(0) })
-    });
-    table.finish();
-    Some(DataSpec { source: source?, test_fraction, augment })
-}
+const LOSSES: &[(&str, Loss)] = &[
+    ("auto", Loss::Auto),
+    ("cross_entropy", Loss::CrossEntropy),
+    ("mse", Loss::Mse),
+    ("l1", Loss::L1),
+    ("reconstruction", Loss::Reconstruction),
+];
 
 pub(crate) fn train(root: &mut Cursor<'_>) -> Option<TrainSpec> {
     let mut table = root.section("train")?;
-    let expected = integer_text(1, LARGEST);
+    let expected = count_text();
     let mut count = |key| {
         let node = table.require(key, &expected)?;
         node.count(1).map(|count| node.spanned(count))
     };
     let epochs = count("epochs");
     let batch_size = count("batch_size");
-    table.finish();
-    Some(TrainSpec { epochs: epochs?, batch_size: batch_size? })
-}
-
-/// The schedule, constant at the root's place if the recipe has none.
-pub(crate) fn schedule(root: &mut Cursor<'_>) -> Option<Spanned<Schedule>> {
-    if !root.has("schedule") {
-        root.get("schedule");
-        return Some(root.spanned(Schedule::Constant));
+    let place = table.spanned(Loss::Auto);
+    let loss = match table.get("loss") {
+        Some(node) => node.choice(LOSSES).map(|loss| node.spanned(loss)),
+        None => Some(place),
+    };
+    let accumulate = table.count_or("accumulate", 1, 1);
+    let label_smoothing = table.real_or("label_smoothing", Bound::BelowOne, 0.0);
+    let clip_norm = table.get("clip_norm").and_then(|node| node.real(Bound::Positive));
+    let clip_value = table.get("clip_value").and_then(|node| node.real(Bound::Positive));
+    let ema = table.get("ema").and_then(|node| node.real(Bound::Inside));
+    let early_stop = table.optional_section("early_stop").and_then(|mut table| {
+        let patience = table.count("patience", 1);
+        let min_delta = table.real_or("min_delta", Bound::NonNegative, 0.0);
+        table.finish();
+        Some(table.spanned(EarlyStop { patience: patience?, min_delta }))
+    });
+    let checkpoint_every = table.get("checkpoint_every").and_then(|node| node.count(1));
+    let freeze = table.has("freeze").then(|| super::select::under(&mut table, "freeze")).flatten();
+    if freeze.is_none() {
+        table.get("freeze");
     }
-    let mut table = root.optional_section("schedule")?;
-    let read = table.choice("type", SCHEDULES)?;
-    let schedule = read(&mut table);
+    let start = table.get("start").and_then(|node| path_of(&node).map(|path| node.spanned(path)));
     table.finish();
-    schedule.map(|schedule| table.spanned(schedule))
-}
-
-fn multi_step(table: &mut Cursor<'_>) -> Option<Schedule> {
-    let expected = "an array of integers that increase, each at least 1";
-    let node = table.require("milestones", expected);
-    let gamma = table.real_or("gamma", Bound::Positive, 0.1);
-    let unit = table.choice_or("unit", UNITS, ScheduleUnit::Epoch);
-    let node = node?;
-    let milestones = node.list(expected, |node| node.count(1))?;
-    node.increasing(&milestones);
-    let milestones = milestones.into_iter().map(|milestone| milestone.value).collect();
-    Some(Schedule::MultiStep { milestones, gamma, unit })
+    Some(TrainSpec {
+        epochs: epochs?,
+        batch_size: batch_size?,
+        loss: loss?,
+        accumulate,
+        label_smoothing,
+        clip_norm,
+        clip_value,
+        ema,
+        early_stop,
+        checkpoint_every,
+        freeze,
+        start,
+    })
 }
 
 pub(crate) fn output(root: &mut Cursor<'_>, name: &str) -> OutputSpec {
     let default = root.spanned(PathBuf::from("runs").join(name));
-    let directory = root.optional_section("output").and_then(|mut table| {
-        let node = table.get("directory");
-        table.finish();
-        let node = node?;
+    let Some(mut table) = root.optional_section("output") else {
+        return OutputSpec { directory: default, tensorboard: false, report: true };
+    };
+    let directory = table.get("directory").and_then(|node| {
         let directory = node.string("a directory's path")?;
         if directory.contains('\0') {
             node.refuse("found a path with a NUL character", "a directory's path", None);
         }
         Some(node.spanned(PathBuf::from(directory)))
     });
-    OutputSpec { directory: directory.unwrap_or(default) }
+    let tensorboard = table.flag_or("tensorboard", false);
+    let report = table.flag_or("report", true);
+    table.finish();
+    OutputSpec { directory: directory.unwrap_or(default), tensorboard, report }
 }

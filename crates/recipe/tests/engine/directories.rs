@@ -25,7 +25,7 @@ fn an_interrupted_run_leaves_whole_lines_and_can_be_run_again() {
     let mut recorder = Recorder { stop_after: Some(25), ..Recorder::default() };
     let error = prepare(LINEAR, &run, None).unwrap().train(&mut recorder).unwrap_err();
     assert!(
-        matches!(&error, TrainError::Interrupted { directory, replaces: false } if *directory == run)
+        matches!(&error, TrainError::Interrupted { directory, replaces: false, .. } if *directory == run)
     );
     assert_eq!(
         error.to_string(),
@@ -49,7 +49,7 @@ fn an_interrupted_run_leaves_whole_lines_and_can_be_run_again() {
 
     // Its recipe is enough to run it again, in the same place.
     let recipe = Recipe::read(run.join("recipe.toml")).unwrap();
-    let options = RunOptions { directory: Some(run.clone()), seed: None };
+    let options = RunOptions { directory: Some(run.clone()), ..RunOptions::default() };
     let prepared = Prepared::new(recipe, options).unwrap();
     prepared.train(&mut Recorder::default()).unwrap();
     let all = ["metrics.jsonl", "model.safetensors", "recipe.toml", "summary.json"];

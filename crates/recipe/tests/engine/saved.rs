@@ -16,6 +16,8 @@ fn error_of(recipe: Option<&str>, tensors: &[(&str, &[usize])]) -> PredictError 
         let zeros = vec![0.0; shape.iter().product()];
         file.push(NamedTensor::f32(*name, shape.to_vec(), &zeros).unwrap()).unwrap();
     }
+    let data = r#"{"dims":[1,8,8],"normalization":"none","output":[10]}"#;
+    file.metadata.insert("espalier.data".to_owned(), data.to_owned());
     file.metadata.extend(recipe.map(|text| ("espalier.recipe".to_owned(), text.to_owned())));
     write_safetensors(&path, &file).unwrap();
     match Network::load(&path) {

@@ -10,13 +10,13 @@ pub(crate) const CASES: &[(usize, &str, &str)] = &[
     (5, "seed = 99999999999999999999",
 "r.toml:6:8: not valid TOML: integer number overflowed"),
     (5, "sead = 3",
-"r.toml:6:1: sead: unknown key; expected one of `name`, `description`, `seed`, `data`, `layer`, `init`, `parametrize`, `tie`, `optimizer`, `schedule`, `train`, `prune`, `output`; did you mean `seed`?"),
+"r.toml:6:1: sead: unknown key; expected one of `name`, `description`, `seed`, `data`, `network`, `layer`, `init`, `parametrize`, `tie`, `constrain`, `optimizer`, `schedule`, `train`, `prune`, `output`, `variant`, `pretrain`, `short`; did you mean `seed`?"),
     (5, "seed = -1",
 "r.toml:6:8: seed: found -1; expected an integer of at least 0"),
     (5, r#"seed = "3""#,
 "r.toml:6:8: seed: found a string; expected an integer of at least 0"),
     (5, r#""batch size" = 3"#,
-r#"r.toml:6:1: "batch size": unknown key; expected one of `name`, `description`, `seed`, `data`, `layer`, `init`, `parametrize`, `tie`, `optimizer`, `schedule`, `train`, `prune`, `output`"#),
+r#"r.toml:6:1: "batch size": unknown key; expected one of `name`, `description`, `seed`, `data`, `network`, `layer`, `init`, `parametrize`, `tie`, `constrain`, `optimizer`, `schedule`, `train`, `prune`, `output`, `variant`, `pretrain`, `short`"#),
     (5, r#"description = """#,
 "r.toml:6:15: description: found an empty string; expected a text"),
     (0, "",
@@ -27,20 +27,18 @@ r#"r.toml:1:8: name: found "a/b"; expected a name: 1 to 100 letters, digits, `_`
 "r.toml:1:8: name: found an integer; expected a name: 1 to 100 letters, digits, `_` or `-`"),
     (0, r#"nam = "least""#,
 "r.toml:1:1: name: missing key; expected a name: 1 to 100 letters, digits, `_` or `-`
-r.toml:1:1: nam: unknown key; expected one of `name`, `description`, `seed`, `data`, `layer`, `init`, `parametrize`, `tie`, `optimizer`, `schedule`, `train`, `prune`, `output`; did you mean `name`?"),
+r.toml:1:1: nam: unknown key; expected one of `name`, `description`, `seed`, `data`, `network`, `layer`, `init`, `parametrize`, `tie`, `constrain`, `optimizer`, `schedule`, `train`, `prune`, `output`, `variant`, `pretrain`, `short`; did you mean `name`?"),
     (1, "",
 "r.toml:1:1: data: missing key; expected a table `[data]`"),
     (1, r#"data = "digits""#,
 "r.toml:2:8: data: found a string; expected a table `[data]`"),
     (1, r#"data = { source = "digit" }"#,
-r#"r.toml:2:19: data.source: unknown name "digit"; expected `digits`; did you mean `digits`?"#),
+r#"r.toml:2:19: data.source: unknown name "digit"; expected one of `digits`, `csv`, `arrays`, `idx`, `images`, `text`, `sequences`, `copying`; did you mean `digits`?"#),
     (1, r#"data = { source = "digits", test_fraction = 1 }"#,
 "r.toml:2:45: data.test_fraction: found 1; expected a number strictly between 0 and 1"),
-    (1, r#"data = { source = "digits", augment = { shift = 8 } }"#,
-"r.toml:2:49: data.augment.shift: found 8; expected an integer from 0 to 7"),
     (1, "data = { augment = { shfit = 1 } }",
-"r.toml:2:8: data.source: missing key; expected `digits`
-r.toml:2:22: data.augment.shfit: unknown key; expected `shift`; did you mean `shift`?"),
+"r.toml:2:8: data.source: missing key; expected one of `digits`, `csv`, `arrays`, `idx`, `images`, `text`, `sequences`, `copying`
+r.toml:2:22: data.augment.shfit: unknown key; expected one of `shift`, `flip`, `crop`, `rotate`; did you mean `shift`?"),
     (4, "",
 "r.toml:1:1: layer: missing key; expected tables `[[layer]]`, one for each layer"),
     (4, "layer = []",
@@ -50,16 +48,16 @@ r.toml:2:22: data.augment.shfit: unknown key; expected `shift`; did you mean `sh
     (4, r#"layer = { type = "relu" }"#,
 "r.toml:5:9: layer: found a table; expected tables `[[layer]]`"),
     (4, "layer = [{}]",
-"r.toml:5:10: layer[0].type: missing key; expected one of `conv2d`, `linear`, `batch_norm`, `layer_norm`, `relu`, `leaky_relu`, `gelu`, `sigmoid`, `tanh`, `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d`, `flatten`, `dropout`"),
+"r.toml:5:10: layer[0].type: missing key; expected one of `conv2d`, `conv1d`, `conv_transpose2d`, `conv_transpose1d`, `linear`, `embedding`, `rnn`, `lstm`, `gru`, `attention`, `positions`, `scale`, `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `relu`, `leaky_relu`, `gelu`, `sigmoid`, `tanh`, `silu`, `mish`, `elu`, `selu`, `softplus`, `hard_swish`, `prelu`, `softmax`, `log_softmax`, `max_pool2d`, `avg_pool2d`, `max_pool1d`, `avg_pool1d`, `adaptive_avg_pool2d`, `adaptive_avg_pool1d`, `global_avg_pool`, `global_max_pool`, `dropout`, `flatten`, `reshape`, `transpose`, `upsample`, `pad`, `identity`, `shortcut`, `route`, `mul`, `block`, `repeat`, `reuse`"),
     (4, r#"layer = [{ type = "conv", channels = 3 }]"#,
-r#"r.toml:5:19: layer[0].type: unknown name "conv"; expected one of `conv2d`, `linear`, `batch_norm`, `layer_norm`, `relu`, `leaky_relu`, `gelu`, `sigmoid`, `tanh`, `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d`, `flatten`, `dropout`; did you mean `conv2d`?"#),
+r#"r.toml:5:19: layer[0].type: unknown name "conv"; expected one of `conv2d`, `conv1d`, `conv_transpose2d`, `conv_transpose1d`, `linear`, `embedding`, `rnn`, `lstm`, `gru`, `attention`, `positions`, `scale`, `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `relu`, `leaky_relu`, `gelu`, `sigmoid`, `tanh`, `silu`, `mish`, `elu`, `selu`, `softplus`, `hard_swish`, `prelu`, `softmax`, `log_softmax`, `max_pool2d`, `avg_pool2d`, `max_pool1d`, `avg_pool1d`, `adaptive_avg_pool2d`, `adaptive_avg_pool1d`, `global_avg_pool`, `global_max_pool`, `dropout`, `flatten`, `reshape`, `transpose`, `upsample`, `pad`, `identity`, `shortcut`, `route`, `mul`, `block`, `repeat`, `reuse`; did you mean `conv2d` or `conv1d`?"#),
     (4, "layer = [{ type = 3 }]",
-"r.toml:5:19: layer[0].type: found an integer; expected one of `conv2d`, `linear`, `batch_norm`, `layer_norm`, `relu`, `leaky_relu`, `gelu`, `sigmoid`, `tanh`, `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d`, `flatten`, `dropout`"),
+"r.toml:5:19: layer[0].type: found an integer; expected one of `conv2d`, `conv1d`, `conv_transpose2d`, `conv_transpose1d`, `linear`, `embedding`, `rnn`, `lstm`, `gru`, `attention`, `positions`, `scale`, `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `relu`, `leaky_relu`, `gelu`, `sigmoid`, `tanh`, `silu`, `mish`, `elu`, `selu`, `softplus`, `hard_swish`, `prelu`, `softmax`, `log_softmax`, `max_pool2d`, `avg_pool2d`, `max_pool1d`, `avg_pool1d`, `adaptive_avg_pool2d`, `adaptive_avg_pool1d`, `global_avg_pool`, `global_max_pool`, `dropout`, `flatten`, `reshape`, `transpose`, `upsample`, `pad`, `identity`, `shortcut`, `route`, `mul`, `block`, `repeat`, `reuse`"),
     (4, r#"layer = [{ type = "conv2d", chanels = 3, kernal = 3 }]"#,
 "r.toml:5:10: layer[0].channels: missing key; expected an integer from 1 to 16777216
 r.toml:5:10: layer[0].kernel: missing key; expected an integer from 1 to 16777216 or `[height, width]`
-r.toml:5:29: layer[0].chanels: unknown key; expected one of `type`, `name`, `channels`, `kernel`, `stride`, `padding`, `bias`; did you mean `channels`?
-r.toml:5:42: layer[0].kernal: unknown key; expected one of `type`, `name`, `channels`, `kernel`, `stride`, `padding`, `bias`; did you mean `kernel`?"),
+r.toml:5:29: layer[0].chanels: unknown key; expected one of `type`, `name`, `from`, `channels`, `kernel`, `stride`, `padding`, `dilation`, `groups`, `bias`; did you mean `channels`?
+r.toml:5:42: layer[0].kernal: unknown key; expected one of `type`, `name`, `from`, `channels`, `kernel`, `stride`, `padding`, `dilation`, `groups`, `bias`; did you mean `kernel`?"),
     (4, r#"layer = [{ type = "conv2d", channels = 0, kernel = [3, 0], bias = 1 }]"#,
 "r.toml:5:40: layer[0].channels: found 0; expected an integer from 1 to 16777216
 r.toml:5:56: layer[0].kernel[1]: found 0; expected an integer from 1 to 16777216
@@ -70,11 +68,11 @@ r.toml:5:54: layer[0].kernel: found an array of 3; expected an integer from 1 to
 r.toml:5:75: layer[0].padding: found a string; expected an integer from 0 to 16777216 or `[height, width]`"),
     (4, r#"layer = [{ type = "linear", out_features = 10 }]"#,
 "r.toml:5:10: layer[0].features: missing key; expected an integer from 1 to 16777216
-r.toml:5:29: layer[0].out_features: unknown key; expected one of `type`, `name`, `features`, `bias`; did you mean `features`?"),
+r.toml:5:29: layer[0].out_features: unknown key; expected one of `type`, `name`, `from`, `features`, `bias`; did you mean `features`?"),
     (4, r#"layer = [{ type = "linear", features = 16777217 }]"#,
 "r.toml:5:40: layer[0].features: found 16777217; expected an integer from 1 to 16777216"),
     (4, r#"layer = [{ type = "relu", slope = 0.1 }]"#,
-"r.toml:5:27: layer[0].slope: unknown key; expected one of `type`, `name`"),
+"r.toml:5:27: layer[0].slope: unknown key; expected one of `type`, `name`, `from`"),
     (4, r#"layer = [{ type = "max_pool2d", kernel = 2, padding = 2 }]"#,
 "r.toml:5:55: layer[0].padding: found [2, 2] around a kernel of [2, 2]; expected at most half the kernel, [1, 1]"),
     (4, r#"layer = [{ type = "dropout", probability = 1.0 }]"#,
@@ -84,7 +82,7 @@ r.toml:5:29: layer[0].out_features: unknown key; expected one of `type`, `name`,
 r.toml:5:57: layer[0].momentum: found 1.5; expected a number from 0 to 1"),
     (4, r#"layer = [{ type = "leaky_relu", slope = nan, name = "" }]"#,
 "r.toml:5:41: layer[0].slope: found NaN; expected a number of at least 0
-r.toml:5:53: layer[0].name: found an empty string; expected a name for messages"),
+r.toml:5:53: layer[0].name: found an empty string; expected a name for messages and references"),
     (4, r#"layer = [{ type = "adaptive_avg_pool2d" }]"#,
 "r.toml:5:10: layer[0].output: missing key; expected an integer from 1 to 16777216 or `[height, width]`"),
     (5, r#"init = [{ select = "a", method = "kaimng_normal" }]"#,
@@ -160,7 +158,7 @@ r.toml:3:66: optimizer.group[1].weight_decy: unknown key; expected one of `selec
     (5, r#"schedule = { type = "multi_step" }"#,
 "r.toml:6:12: schedule.milestones: missing key; expected an array of integers that increase, each at least 1"),
     (5, r#"schedule = { type = "multistep", milestones = [3] }"#,
-r#"r.toml:6:21: schedule.type: unknown name "multistep"; expected one of `multi_step`, `constant`; did you mean `multi_step`?"#),
+r#"r.toml:6:21: schedule.type: unknown name "multistep"; expected one of `constant`, `step`, `multi_step`, `exponential`, `constant_factor`, `linear`, `polynomial`, `cosine`, `cosine_warm_restarts`, `one_cycle`, `cyclic`, `plateau`, `wsd`, `noam`; did you mean `multi_step`?"#),
     (5, r#"schedule = { type = "multi_step", milestones = [3, 3, 2], unit = "epochs" }"#,
 r#"r.toml:6:52: schedule.milestones[1]: found 3 after 3; expected values that increase from each to the next
 r.toml:6:55: schedule.milestones[2]: found 2 after 3; expected values that increase from each to the next
@@ -169,7 +167,7 @@ r.toml:6:66: schedule.unit: unknown name "epochs"; expected one of `epoch`, `ste
 "r.toml:6:49: schedule.milestones[0]: found 0; expected an integer from 1 to 16777216
 r.toml:6:52: schedule.milestones[1]: found a float; expected an integer from 1 to 16777216"),
     (5, r#"schedule = { type = "constant", gamma = 0.1 }"#,
-"r.toml:6:33: schedule.gamma: unknown key; expected `type`"),
+"r.toml:6:33: schedule.gamma: unknown key; expected one of `type`, `unit`, `warmup`"),
     (3, r#"train = { epochs = 0, batch_size = "8" }"#,
 "r.toml:4:20: train.epochs: found 0; expected an integer from 1 to 16777216
 r.toml:4:36: train.batch_size: found a string; expected an integer from 1 to 16777216"),
@@ -177,12 +175,12 @@ r.toml:4:36: train.batch_size: found a string; expected an integer from 1 to 167
 "r.toml:4:9: train: found an integer; expected a table `[train]`"),
     (5, "prune = {}",
 r#"r.toml:6:9: prune.select: missing key; expected a path or glob like `"**.weight"`, `{ regex = "..." }`, `{ layer = "..." }`, `{ layer = "...", parameter = "..." }`, or an array of these
-r.toml:6:9: prune.method: missing key; expected `l1_unstructured`
+r.toml:6:9: prune.method: missing key; expected one of `l1_unstructured`, `random_unstructured`, `ln_structured`, `random_structured`, `n_of_m`
 r.toml:6:9: prune.scope: missing key; expected one of `global`, `layer`
 r.toml:6:9: prune.epochs: missing key; expected an array of integers that increase, each at least 0 and below `train.epochs`
 r.toml:6:9: prune.sparsity: missing key; expected an array of numbers that increase, each strictly between 0 and 1, one for each of `prune.epochs`"#),
     (5, r#"prune = { select = "a", method = "l1", scope = "globl", of = "all", epochs = [1], sparsity = [0.5] }"#,
-r#"r.toml:6:34: prune.method: unknown name "l1"; expected `l1_unstructured`; did you mean `l1_unstructured`?
+r#"r.toml:6:34: prune.method: unknown name "l1"; expected one of `l1_unstructured`, `random_unstructured`, `ln_structured`, `random_structured`, `n_of_m`; did you mean `l1_unstructured`?
 r.toml:6:48: prune.scope: unknown name "globl"; expected one of `global`, `layer`; did you mean `global`?
 r.toml:6:62: prune.of: unknown name "all"; expected one of `selected`, `network`"#),
     (5, r#"prune = { select = "a", method = "l1_unstructured", scope = "layer", epochs = [1, 4], sparsity = [0.5, 1] }"#,
@@ -198,12 +196,12 @@ r.toml:6:104: prune.sparsity[1]: found 0.5 after 0.8; expected values that incre
 r.toml:6:94: prune.sparsity: found a float; expected an array of numbers that increase, each strictly between 0 and 1, one for each of `prune.epochs`"),
     (5, r#"output = { directory = "", dir = "x" }"#,
 "r.toml:6:24: output.directory: found an empty string; expected a directory's path
-r.toml:6:28: output.dir: unknown key; expected `directory`; did you mean `directory`?"),
+r.toml:6:28: output.dir: unknown key; expected one of `directory`, `tensorboard`, `report`; did you mean `directory`?"),
     (5, r#"output = { directory = "a\u0000b" }"#,
 "r.toml:6:24: output.directory: found a path with a NUL character; expected a directory's path"),
     (5, r#"[[layr]]
 type = "relu""#,
-"r.toml:6:3: layr: unknown key; expected one of `name`, `description`, `seed`, `data`, `layer`, `init`, `parametrize`, `tie`, `optimizer`, `schedule`, `train`, `prune`, `output`; did you mean `layer`?"),
+"r.toml:6:3: layr: unknown key; expected one of `name`, `description`, `seed`, `data`, `network`, `layer`, `init`, `parametrize`, `tie`, `constrain`, `optimizer`, `schedule`, `train`, `prune`, `output`, `variant`, `pretrain`, `short`; did you mean `layer`?"),
     (5, r#"[[optimizer.group]]
 select = "a""#,
 "r.toml:6:3: not valid TOML: cannot extend value of type inline table with a dotted key"),
@@ -214,4 +212,28 @@ scope = "layer"
 epochs = [1]
  sparsity = [0.0]"#,
 "r.toml:11:14: prune.sparsity[0]: found 0.0; expected a number strictly between 0 and 1"),
+    (5, r#"train = { epochs = 1 }"#,
+"r.toml:6:1: not valid TOML: duplicate key"),
+    (5, r#"constrain = [{ select = "a", rule = "max_nrm" }]"#,
+r#"r.toml:6:37: constrain[0].rule: unknown name "max_nrm"; expected one of `max_norm`, `min_max_norm`, `unit_norm`, `non_neg`, `orthogonal`; did you mean `max_norm`?"#),
+    (5, r#"constrain = [{ select = "a", rule = "max_norm" }]"#,
+"r.toml:6:14: constrain[0].max: missing key; expected a number above 0"),
+    (5, r#"schedule = { type = "plateau", unit = "step" }"#,
+"r.toml:6:39: schedule.unit: found `step` for `plateau`; expected `epoch`: it looks at the test loss"),
+    (5, r#"prune = { select = "a", method = "n_of_m", n = 4, m = 4, epoch = 0 }"#,
+"r.toml:6:55: prune.m: found 4; expected more than n, 4"),
+    (5, r#"prune = { select = "a", method = "l1_unstructured", scope = "layer", schedule = { target = 0.5, initial = 0.6, end = 0 } }"#,
+"r.toml:6:81: prune.schedule: found an initial sparsity that is not below the target; expected one below it"),
+    (5, r#"variant = [{ name = "a" }, { name = "a" }]"#,
+r#"r.toml:6:37: variant[1].name: found "a" twice; expected a name of its own"#),
+    (5, r#"variant = [{ name = "a", set = 3 }]"#,
+r#"r.toml:6:32: variant[0].set: found an integer; expected a table of keys and values, like `{ "train.epochs" = 3 }`"#),
+    (1, r#"data = { source = "csv", path = "x.csv", target = [], delimiter = "ab" }"#,
+r#"r.toml:2:51: data.target: found an empty array; expected a column's name or its place from 0, or an array of these
+r.toml:2:67: data.delimiter: found "ab"; expected one character, like `","` or `"\t"`"#),
+    (1, r#"data = { source = "digits", classes = [3, 1], class_weights = "balance" }"#,
+r#"r.toml:2:43: data.classes[1]: found 1 after 3; expected values that increase from each to the next
+r.toml:2:63: data.class_weights: found "balance"; expected `"balanced"` or an array of numbers above 0, one for each class"#),
+    (1, r#"data = { source = "idx", images = "a" }"#,
+"r.toml:2:8: data.labels: missing key; expected a path, relative to the recipe's directory"),
 ];

@@ -3,8 +3,8 @@
 use burn::nn::activation::{HardSwish, Mish, SiLU};
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d};
 use burn::nn::{
-    BatchNorm, Dropout, Elu, Gelu, LayerNorm, LeakyRelu, Linear, PRelu, Relu, Selu, Sigmoid,
-    Softplus, Tanh,
+    BatchNorm, Dropout, Elu, Gelu, Identity, LayerNorm, LeakyRelu, Linear, PRelu, Relu, Selu,
+    Sigmoid, Softplus, Tanh,
 };
 
 use super::layer::{Layer, WidthError};
@@ -13,6 +13,7 @@ use crate::erase::{AnyTensor, with_rank};
 use crate::error::Error;
 
 mod attention;
+mod composed;
 mod embedding;
 mod join;
 mod norm;
@@ -24,12 +25,13 @@ mod shape;
 mod transpose;
 
 pub use attention::SelfAttention;
+pub use composed::Composed;
 pub use embedding::Positions;
 pub use join::{Add, Concat, Multiply};
 pub use pool::{GlobalAvgPool, GlobalMaxPool};
 pub use recurrent::LastStep;
 pub use scale::Scale;
-pub use shape::{Channels, Flatten, LogSoftmax, Pad, Reshape, Softmax, Transpose};
+pub use shape::{Flatten, LogSoftmax, Pad, Reshape, Softmax, Transpose};
 
 /// Runs a rank-generic `forward` on a tensor of any rank.
 macro_rules! forward_any_rank {
@@ -56,7 +58,7 @@ macro_rules! shape_preserving {
 pub(super) use forward_any_rank;
 
 shape_preserving!(Relu, LeakyRelu, Gelu, Sigmoid, Tanh, Dropout);
-shape_preserving!(Elu, HardSwish, Mish, Selu, SiLU, Softplus);
+shape_preserving!(Identity, Elu, HardSwish, Mish, Selu, SiLU, Softplus);
 
 /// One slope for all, or one for each channel (dimension 1).
 impl Layer for PRelu {

@@ -8,10 +8,10 @@ use super::super::layer::{Layer, WidthError};
 use crate::erase::{AnyTensor, with_rank};
 use crate::error::Error;
 
-/// Multiplies by a learned factor: one for each element of an example, or for each channel.
+/// Multiplies by a learned factor: one for each element of an example, for each channel, or for all.
 ///
 /// The weight is a matrix `[channels, positions]`, so that rules and pruning see it as one; with one
-/// position it holds for all positions of its channel. A mask on it says which inputs a network sees.
+/// position it holds for all positions of its channel, with one channel too for all. A mask on it says which inputs a network sees.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -44,6 +44,11 @@ impl Scale {
         Self::of([dims.first().copied().unwrap_or(1), 1], device)
     }
 
+    /// One factor for all.
+    pub fn single(device: &Device) -> Self {
+        Self::of([1, 1], device)
+    }
+
     fn of(dims: [usize; 2], device: &Device) -> Self {
         Self { weight: Initializer::Ones.init(dims, device) }
     }
@@ -52,8 +57,10 @@ impl Scale {
 impl Layer for Scale {
     fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
         let weight = self.weight.lazy_shape();
-        WidthError::check(input, 1, weight[0], "channels")?;
-        let positions: usize = input[2..].iter().product();
+        if weight[0] != 1 || weight[1] != 1 {
+            WidthError::check(input, 1, weight[0], "channels")?;
+        }
+        let positions: usize = input.iter().skip(2).product();
         if weight[1] != 1 && positions != weight[1] {
             return Err(WidthError {
                 expected: format!("{} positions", weight[1]),
@@ -66,7 +73,7 @@ impl Layer for Scale {
     }
     fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
         let dims = input.dims();
-        let flat = [dims[0], dims[1], dims[2..].iter().product()];
+        let flat = [dims[0], dims[1], dims.iter().skip(2).product()];
         with_rank!(
             input.rank(),
             D => {

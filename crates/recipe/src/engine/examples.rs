@@ -1,4 +1,4 @@
-//! Images in files of others.
+//! Examples in files of others.
 
 use std::fs;
 use std::path::Path;
@@ -6,113 +6,120 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use espalier_checkpoint::read_npy;
 
-use super::data::{CLASSES, DARKEST};
 use super::error::PredictError;
+use super::predict::Predictor;
+use super::source::DataInfo;
 
-/// Images to predict for, with their labels if the file has them.
+/// Examples to predict for, with their labels if the file has them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Images {
+pub struct Examples {
     pub(super) shape: Vec<usize>,
-    /// Pixels of all images, one after another.
-    pub(super) pixels: Vec<f32>,
+    /// Values of all examples, one after another, as they are in the file.
+    pub(super) values: Vec<f32>,
     labels: Option<Vec<usize>>,
 }
 
-impl Images {
-    /// Reads the images in a `.npy` or `.csv` file, of pixels from 0 to 16.
+impl Examples {
+    /// Reads the examples in a `.npy` or `.csv` file, as the data that the network was trained on: not
+    /// normalized.
     ///
-    /// `input_shape` is that of one image, `[channels, height, width]`; see
-    /// [`Predictor::input_shape`](crate::Predictor::input_shape).
-    ///
-    /// - `.npy`: an array of numbers, `[n, channels, height, width]`, `[n, pixels]`, or one image
-    ///   `[channels, height, width]`. Of one channel, that dimension may be left out.
-    /// - `.csv`: an image a line, its pixels in rows from the top, then, if there are labels, its
-    ///   label. A first line without any number is a header.
+    /// - `.npy`: an array of numbers `[n, ...]` with an example's sizes, `[n, values]`, or one example
+    ///   alone. Of one channel, that dimension may be left out.
+    /// - `.csv`: an example a line, its values in C order (images from the top), then, if there are labels,
+    ///   its label: a class's name or number. A first line without any number is a header.
     ///
     /// # Errors
     ///
     /// [`PredictError`] with the file, the place in it, what is there and what was expected.
     ///
     /// ```
-    /// use espalier_recipe::Images;
+    /// use espalier_recipe::{Examples, Predictor};
     ///
-    /// # let directory = tempfile::tempdir()?;
-    /// let path = directory.path().join("two.csv");
-    /// std::fs::write(&path, "0,16,16,0,7\n16,0,0,16,3\n")?;
-    /// let images = Images::read(&path, &[1, 2, 2])?;
-    /// assert_eq!((images.len(), images.labels()), (2, Some(&[7, 3][..])));
-    ///
-    /// std::fs::write(&path, "0,16,17,0,7\n")?;
-    /// let error = Images::read(&path, &[1, 2, 2]).unwrap_err();
-    /// assert!(error.to_string().ends_with(
-    ///     "two.csv: line 1, column 3: found 17; expected a pixel from 0 to 16"
-    /// ));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// fn read(predictor: &Predictor) -> Result<Examples, Box<dyn std::error::Error>> {
+    ///     Ok(Examples::read("digits.csv", predictor)?)
+    /// }
     /// ```
-    pub fn read(path: &Path, input_shape: &[usize]) -> Result<Self, PredictError> {
+    pub fn read(path: impl AsRef<Path>, predictor: &Predictor) -> Result<Self, PredictError> {
+        Self::of(path.as_ref(), predictor.data())
+    }
+
+    /// As [`read`](Self::read), for a network of such data.
+    pub(super) fn of(path: &Path, data: &DataInfo) -> Result<Self, PredictError> {
+        if data.vocabulary.is_some() {
+            return Err(PredictError::Tokens { path: path.to_owned() });
+        }
         let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-        let images = match ending.as_ref().and_then(|ending| ending.to_str()) {
-            Some("npy") => npy(path, input_shape),
-            Some("csv") => csv(path, input_shape),
+        let examples = match ending.as_ref().and_then(|ending| ending.to_str()) {
+            Some("npy") => npy(path, data),
+            Some("csv") => csv(path, data),
             _ => Err(PredictError::Format { path: path.to_owned() }),
         }?;
-        if images.is_empty() {
+        if examples.is_empty() {
             return Err(PredictError::Empty { path: path.to_owned() });
         }
-        Ok(images)
+        Ok(examples)
     }
 
-    /// The number of images.
+    /// The number of examples.
     pub fn len(&self) -> usize {
-        self.pixels.len() / self.size()
+        self.values.len() / self.size()
     }
 
-    /// Always false for images that were read.
+    /// Always false for examples that were read.
     pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
+        self.values.is_empty()
     }
 
-    /// The digit that each image shows, if the file says so.
+    /// The class of each example by its number, if the file says so.
     pub fn labels(&self) -> Option<&[usize]> {
         self.labels.as_deref()
     }
 
-    /// The largest pixel of all images; pixels go up to 16, so one of 1 tells of another scale.
-    ///
-    /// ```
-    /// use espalier_recipe::Images;
-    ///
-    /// # let directory = tempfile::tempdir()?;
-    /// let path = directory.path().join("one.csv");
-    /// std::fs::write(&path, "0,0.25,1,0\n")?;
-    /// assert_eq!(Images::read(&path, &[1, 2, 2])?.largest(), 1.0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The largest value of all examples: pixels that go up to 16 and are at most 1 tell of another
+    /// scale.
     pub fn largest(&self) -> f32 {
-        // No pixel is below 0.
-        self.pixels.iter().copied().fold(0.0, f32::max)
+        self.values.iter().copied().fold(0.0, f32::max)
     }
 
-    /// Pixels of one image.
+    /// Values of one example.
     pub(super) fn size(&self) -> usize {
         self.shape.iter().product::<usize>().max(1)
     }
 }
 
-/// The pixel, if it is one.
-fn pixel(path: &Path, value: f64, place: impl FnOnce() -> String) -> Result<f32, PredictError> {
-    if (0.0..=f64::from(DARKEST)).contains(&value) {
+/// What a value may be, in words.
+fn expected(data: &DataInfo) -> String {
+    match data.largest {
+        Some(largest) if data.dims.len() == 3 => format!("a pixel from 0 to {largest}"),
+        Some(largest) => format!("a number from 0 to {largest}"),
+        None => "a finite number".to_owned(),
+    }
+}
+
+/// The value, if it can be one.
+fn checked(
+    path: &Path,
+    data: &DataInfo,
+    value: f64,
+    place: impl FnOnce() -> String,
+) -> Result<f32, PredictError> {
+    let fits = match data.largest {
+        Some(largest) => (0.0..=f64::from(largest)).contains(&value),
+        None => (value as f32).is_finite(),
+    };
+    if fits {
         return Ok(value as f32);
     }
     Err(PredictError::Value {
         path: path.to_owned(),
         place: place(),
         found: value.to_string(),
-        expected: format!("a pixel from 0 to {DARKEST}"),
+        expected: expected(data),
     })
 }
 
-fn npy(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
+fn npy(path: &Path, data: &DataInfo) -> Result<Examples, PredictError> {
+    let input_shape = data.dims.as_slice();
     let array = read_npy(path)?;
     let size: usize = input_shape.iter().product();
     // A single channel need not be written down.
@@ -140,15 +147,16 @@ fn npy(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
             expected: format!("{} or, for one image, {one:?}", expected.join(", ")),
         });
     }
-    let mut pixels = Vec::with_capacity(found.iter().product());
+    let mut values = Vec::with_capacity(found.iter().product());
     for (index, value) in array.values().enumerate() {
-        let place = || format!("image {}, pixel {}", index / size, index % size);
-        pixels.push(pixel(path, value, place)?);
+        let place = || format!("example {}, value {}", index / size, index % size);
+        values.push(checked(path, data, value, place)?);
     }
-    Ok(Images { shape: input_shape.to_vec(), pixels, labels: None })
+    Ok(Examples { shape: input_shape.to_vec(), values, labels: None })
 }
 
-fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
+fn csv(path: &Path, data: &DataInfo) -> Result<Examples, PredictError> {
+    let input_shape = data.dims.as_slice();
     let in_file = |source: csv::Error| PredictError::Csv { path: path.to_owned(), source };
     let bytes = fs::read(path).map_err(|error| in_file(error.into()))?;
     let size: usize = input_shape.iter().product();
@@ -158,7 +166,7 @@ fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
         .flexible(true)
         .trim(Trim::All)
         .from_reader(bytes.as_slice());
-    let (mut pixels, mut labels, mut columns) = (Vec::new(), Vec::new(), None);
+    let (mut values, mut labels, mut columns) = (Vec::new(), Vec::new(), None);
     let mut record = StringRecord::new();
     let mut first = true;
     while reader.read_record(&mut record).map_err(in_file)? {
@@ -193,7 +201,7 @@ fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
             let place = || format!("line {}, column {}", line(), column + 1);
             let value = field.parse::<f64>();
             if column == size {
-                labels.push(label(path, field, value.ok(), place)?);
+                labels.push(label(path, data, field, value.ok(), place)?);
                 continue;
             }
             let Ok(value) = value else {
@@ -201,15 +209,15 @@ fn csv(path: &Path, input_shape: &[usize]) -> Result<Images, PredictError> {
                     path: path.to_owned(),
                     place: place(),
                     found: format!("{field:?}"),
-                    expected: format!("a pixel from 0 to {DARKEST}"),
+                    expected: expected(data),
                 });
             };
-            pixels.push(pixel(path, value, place)?);
+            values.push(checked(path, data, value, place)?);
         }
     }
-    Ok(Images {
+    Ok(Examples {
         shape: input_shape.to_vec(),
-        pixels,
+        values,
         labels: (!labels.is_empty()).then_some(labels),
     })
 }
@@ -226,20 +234,25 @@ fn line(bytes: &[u8], start: u64) -> usize {
 
 fn label(
     path: &Path,
+    data: &DataInfo,
     field: &str,
     value: Option<f64>,
     place: impl FnOnce() -> String,
 ) -> Result<usize, PredictError> {
+    let classes = data.classes.len();
+    if let Some(named) = data.classes.iter().position(|name| name == field) {
+        return Ok(named);
+    }
     match value {
         // Tables from other programs have labels like `3.0`.
-        Some(value) if value.fract() == 0.0 && (0.0..CLASSES as f64).contains(&value) => {
+        Some(value) if value.fract() == 0.0 && (0.0..classes as f64).contains(&value) => {
             Ok(value as usize)
         }
         _ => Err(PredictError::Value {
             path: path.to_owned(),
             place: place(),
             found: format!("{field:?}"),
-            expected: format!("a label from 0 to {}", CLASSES - 1),
+            expected: format!("a label from 0 to {}", classes.saturating_sub(1)),
         }),
     }
 }
