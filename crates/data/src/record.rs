@@ -151,6 +151,24 @@ impl Targets {
         }
     }
 
+    /// Gives example `index` its target, of `size` numbers.
+    pub(crate) fn give(&self, index: usize, size: usize, record: &mut Record) {
+        let range = index * size..(index + 1) * size;
+        match self {
+            Self::Classes(all) => record.set_class(all[index]),
+            Self::Values(all) => record.set_target_values(all[range].iter().copied()),
+            Self::Labels(all) => record.set_labels(all[range].iter().copied()),
+        }
+    }
+
+    /// The class of example `index`, if examples have one.
+    pub(crate) fn class(&self, index: usize) -> Option<usize> {
+        match self {
+            Self::Classes(all) => usize::try_from(all[index]).ok(),
+            Self::Values(_) | Self::Labels(_) => None,
+        }
+    }
+
     fn empty(target: &Target) -> Self {
         match target {
             Target::Class { .. } => Self::Classes(Vec::new()),

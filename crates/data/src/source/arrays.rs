@@ -259,22 +259,13 @@ impl Dataset for Arrays {
             check_finite(&values, |_| index, &self.path)?;
             record.set_values(values);
         }
-        let size = self.schema.target.size();
-        let range = index * size..(index + 1) * size;
-        match &self.targets {
-            Targets::Classes(all) => record.set_class(all[index]),
-            Targets::Values(all) => record.set_target_values(all[range].iter().copied()),
-            Targets::Labels(all) => record.set_labels(all[range].iter().copied()),
-        }
+        self.targets.give(index, self.schema.target.size(), record);
         Ok(())
     }
 
     fn class(&self, index: usize) -> Result<Option<usize>, DataError> {
         check_index(index, self.len)?;
-        Ok(match &self.targets {
-            Targets::Classes(all) => usize::try_from(all[index]).ok(),
-            Targets::Values(_) | Targets::Labels(_) => None,
-        })
+        Ok(self.targets.class(index))
     }
 }
 

@@ -181,22 +181,13 @@ impl Dataset for Memory {
             (Store::Values(all), _) => record.set_values(all[range].iter().copied()),
             (Store::Tokens(all), _) => record.set_tokens(all[range].iter().copied()),
         }
-        let size = self.schema.target.size();
-        let range = index * size..(index + 1) * size;
-        match &self.targets {
-            Targets::Classes(all) => record.set_class(all[index]),
-            Targets::Values(all) => record.set_target_values(all[range].iter().copied()),
-            Targets::Labels(all) => record.set_labels(all[range].iter().copied()),
-        }
+        self.targets.give(index, self.schema.target.size(), record);
         Ok(())
     }
 
     fn class(&self, index: usize) -> Result<Option<usize>, DataError> {
         check_index(index, self.len)?;
-        Ok(match &self.targets {
-            Targets::Classes(all) => usize::try_from(all[index]).ok(),
-            Targets::Values(_) | Targets::Labels(_) => None,
-        })
+        Ok(self.targets.class(index))
     }
 }
 

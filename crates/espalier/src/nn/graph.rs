@@ -13,6 +13,13 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Value(Option<usize>);
 
+impl Value {
+    /// Its place among all values of a graph, the input first.
+    fn place(self) -> usize {
+        self.0.map_or(0, |node| node + 1)
+    }
+}
+
 /// Why a layer cannot stand in a [`Graph`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -47,8 +54,6 @@ struct Node {
     /// The place of the layer among the layers.
     layer: usize,
     inputs: Vec<Value>,
-    /// Inputs that nothing after this node uses.
-    last_uses: Vec<bool>,
 }
 
 /// Layers of any types and the values that flow between them: [`Sequential`](super::Sequential) for
@@ -136,7 +141,6 @@ impl Graph {
     pub fn set_outputs(&mut self, outputs: &[Value]) -> Result<(), GraphError> {
         self.check_values(outputs)?;
         self.outputs = outputs.to_vec();
-        self.find_last_uses();
         Ok(())
     }
 
@@ -156,9 +160,7 @@ impl Graph {
     }
 
     fn push(&mut self, path: Vec<String>, layer: usize, inputs: &[Value]) -> Value {
-        let (inputs, last_uses) = (inputs.to_vec(), vec![false; inputs.len()]);
-        self.nodes.push(Node { path, layer, inputs, last_uses });
-        self.find_last_uses();
+        self.nodes.push(Node { path, layer, inputs: inputs.to_vec() });
         Value(Some(self.nodes.len() - 1))
     }
 
@@ -187,20 +189,6 @@ impl Graph {
         }
     }
 
-    /// Notes who uses each value last, so that it can be given away there.
-    fn find_last_uses(&mut self) {
-        let mut used: Vec<bool> = vec![false; self.nodes.len() + 1];
-        let place = |value: Value| value.0.map_or(0, |node| node + 1);
-        for output in self.output_values() {
-            used[place(output)] = true;
-        }
-        for node in self.nodes.iter_mut().rev() {
-            for (input, last) in node.inputs.iter().zip(&mut node.last_uses).rev() {
-                *last = !std::mem::replace(&mut used[place(*input)], true);
-            }
-        }
-    }
-
     fn output_values(&self) -> Vec<Value> {
         if self.outputs.is_empty() {
             vec![Value(self.nodes.len().checked_sub(1))]
@@ -217,16 +205,15 @@ impl Graph {
     /// [`LayerError`] with the first layer that does not fit what it is given.
     pub fn check(&self, input: &[usize]) -> Result<Vec<Vec<usize>>, LayerError> {
         let mut shapes: Vec<Vec<usize>> = vec![input.to_vec()];
-        let place = |value: Value| value.0.map_or(0, |node| node + 1);
         for node in &self.nodes {
             let inputs: Vec<&[usize]> =
-                node.inputs.iter().map(|value| shapes[place(*value)].as_slice()).collect();
+                node.inputs.iter().map(|value| shapes[value.place()].as_slice()).collect();
             let output = self.layers[node.layer]
                 .output_dims_many(&inputs)
                 .map_err(|source| self.located(node, source))?;
             shapes.push(output);
         }
-        Ok(self.output_values().into_iter().map(|value| shapes[place(value)].clone()).collect())
+        Ok(self.output_values().into_iter().map(|value| shapes[value.place()].clone()).collect())
     }
 
     /// The first output for `input`.
@@ -248,23 +235,26 @@ impl Graph {
     ///
     /// [`Error::Layer`] with the first layer that does not fit what it is given.
     pub fn forward_all(&self, input: AnyTensor) -> Result<Vec<AnyTensor>, Error> {
-        let mut values: Vec<Option<AnyTensor>> = Vec::with_capacity(self.nodes.len() + 1);
-        values.push(Some(input));
-        let place = |value: Value| value.0.map_or(0, |node| node + 1);
-        let gone = || Error::Rank { expected: 1, found: Vec::new() };
-        for node in &self.nodes {
-            let mut inputs = Vec::with_capacity(node.inputs.len());
-            for (value, last) in node.inputs.iter().zip(&node.last_uses) {
-                let held = &mut values[place(*value)];
-                let value = if *last { held.take() } else { held.clone() };
-                inputs.push(value.ok_or_else(gone)?);
-            }
-            values.push(Some(self.apply(node, inputs)?));
+        let outputs = self.output_values();
+        // How often each value will still be taken: the last time it is given away, not copied.
+        let mut uses = vec![0; self.nodes.len() + 1];
+        for value in self.nodes.iter().flat_map(|node| &node.inputs).chain(&outputs) {
+            uses[value.place()] += 1;
         }
-        self.output_values()
-            .into_iter()
-            .map(|value| values[place(value)].clone().ok_or_else(gone))
-            .collect()
+        let mut values: Vec<Option<AnyTensor>> = Vec::with_capacity(uses.len());
+        values.push(Some(input));
+        let mut take = |values: &mut Vec<Option<AnyTensor>>, value: Value| {
+            let place = value.place();
+            uses[place] -= 1;
+            let held = if uses[place] == 0 { values[place].take() } else { values[place].clone() };
+            held.ok_or(Error::Rank { expected: 1, found: Vec::new() })
+        };
+        for node in &self.nodes {
+            let inputs: Result<Vec<AnyTensor>, Error> =
+                node.inputs.iter().map(|value| take(&mut values, *value)).collect();
+            values.push(Some(self.apply(node, inputs?)?));
+        }
+        outputs.into_iter().map(|value| take(&mut values, value)).collect()
     }
 
     fn apply(&self, node: &Node, mut inputs: Vec<AnyTensor>) -> Result<AnyTensor, Error> {

@@ -49,9 +49,36 @@ impl LayerSpec {
     pub fn new(layer: Layer) -> Self {
         Self { name: None, from: Vec::new(), layer }
     }
+
+    /// What messages call it; see [`Layer::called`].
+    ///
+    /// ```
+    /// use espalier_network::{Layer, LayerSpec};
+    ///
+    /// let stem = LayerSpec { name: Some("stem".into()), ..LayerSpec::new(Layer::Relu) };
+    /// assert_eq!(stem.called(), "relu \"stem\"");
+    /// ```
+    pub fn called(&self) -> String {
+        self.layer.called(self.name.as_deref())
+    }
 }
 
 impl Layer {
+    /// What messages call the layer: its type, and its name if it has one.
+    ///
+    /// ```
+    /// use espalier_network::Layer;
+    ///
+    /// assert_eq!(Layer::Relu.called(None), "relu");
+    /// assert_eq!(Layer::Relu.called(Some("stem")), "relu \"stem\"");
+    /// ```
+    pub fn called(&self, name: Option<&str>) -> String {
+        match name {
+            Some(name) => format!("{} {name:?}", self.type_name()),
+            None => self.type_name().to_owned(),
+        }
+    }
+
     /// The layer's type as recipes write it.
     ///
     /// ```

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::text::{Log, RecipeError, Span};
+use crate::text::{Log, RecipeError, Span, write_parts};
 
 /// One thing that does not fit, at its place in a text that the network may come from.
 ///
@@ -34,14 +34,8 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.message)?;
-        if let Some(expected) = &self.expected {
-            write!(f, "; expected {expected}")?;
-        }
-        if let Some(help) = &self.help {
-            write!(f, "; {help}")?;
-        }
-        Ok(())
+        write!(f, "{}: ", self.key)?;
+        write_parts(f, &self.message, self.expected.as_deref(), self.help.as_deref())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::{Fault, PlanError};
-use super::fit::{Blame, DEEPEST, called, excess, given, too_large};
+use super::fit::{Blame, DEEPEST, excess, given, too_large};
 use super::scope::{Nothing, Place, Scope, Unresolved, Value};
 use super::{Limits, Parameter, Plan, PlannedLayer, Source};
 use crate::input::{Input, Kind};
@@ -153,7 +153,7 @@ impl<'l> Expander<'l> {
         let blame = match &self.blame {
             Some(reuse) => reuse.within(&spec.value, &key),
             None => {
-                let mut called = called(&spec.value);
+                let mut called = spec.value.called();
                 if scope.again {
                     called += &format!(" as {}", scope.path(index));
                 }

@@ -21,17 +21,8 @@ pub(super) struct Blame {
 impl Blame {
     /// Of a layer that stands at `key` and is used again by this one.
     pub(super) fn within(&self, spec: &LayerSpec, key: &str) -> Self {
-        let called = format!("{}, at the {} of {key},", self.called, called(spec));
+        let called = format!("{}, at the {} of {key},", self.called, spec.called());
         Self { called, ..self.clone() }
-    }
-}
-
-/// `linear "head"`, or `linear`.
-pub(super) fn called(spec: &LayerSpec) -> String {
-    let kind = spec.layer.type_name();
-    match &spec.name {
-        Some(name) => format!("{kind} {name:?}"),
-        None => kind.to_owned(),
     }
 }
 
@@ -68,7 +59,7 @@ pub(super) fn excess(
     for (index, spec) in layers.iter().enumerate() {
         let key = format!("{key}layer[{index}]");
         if *count == most {
-            let (span, called) = (spec.span.clone(), called(&spec.value));
+            let (span, called) = (spec.span.clone(), spec.value.called());
             return Some(Blame { span, key, called });
         }
         *count += 1;

@@ -64,15 +64,25 @@ impl fmt::Display for Problem {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&self.message)?;
-        if let Some(expected) = &self.expected {
-            write!(f, "; expected {expected}")?;
-        }
-        if let Some(help) = &self.help {
-            write!(f, "; {help}")?;
-        }
-        Ok(())
+        write_parts(f, &self.message, self.expected.as_deref(), self.help.as_deref())
     }
+}
+
+/// Writes `MESSAGE; expected EXPECTED; HELP` without the parts that are not there.
+pub(crate) fn write_parts(
+    f: &mut fmt::Formatter<'_>,
+    message: &str,
+    expected: Option<&str>,
+    help: Option<&str>,
+) -> fmt::Result {
+    f.write_str(message)?;
+    if let Some(expected) = expected {
+        write!(f, "; expected {expected}")?;
+    }
+    if let Some(help) = help {
+        write!(f, "; {help}")?;
+    }
+    Ok(())
 }
 
 /// Everything that is wrong in one recipe.

@@ -10,6 +10,7 @@ mod node;
 mod span;
 
 pub use cursor::Cursor;
+pub(crate) use error::write_parts;
 pub use error::{Problem, ReadError, RecipeError};
 pub use file::read_text;
 pub use names::{did_you_mean, key_text, one_of, quoted};

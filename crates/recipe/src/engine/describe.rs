@@ -1,7 +1,5 @@
 //! What a training will do, in data.
 
-use espalier::schedule::Unit;
-
 use super::error::TrainError;
 use super::evaluate::{plain, table};
 use super::event::TableRow;
@@ -64,10 +62,7 @@ pub(super) fn describe(prepared: &Prepared) -> Result<Description, TrainError> {
         .iter()
         .map(|planned| LayerRow {
             path: planned.path.clone(),
-            layer: match &planned.name {
-                Some(name) => format!("{} {name:?}", planned.layer.type_name()),
-                None => planned.layer.type_name().to_owned(),
-            },
+            layer: planned.layer.called(planned.name.as_deref()),
             output: planned.output.clone(),
             parameters: planned.parameters.iter().map(|own| own.numel()).sum(),
             macs: planned.macs,
@@ -75,9 +70,9 @@ pub(super) fn describe(prepared: &Prepared) -> Result<Description, TrainError> {
         .collect();
     let spec = &prepared.recipe.schedule.value;
     let (curve, _) = schedule(spec, prepared.length)?;
-    let count = match (spec.unit, curve.unit()) {
-        (ScheduleUnit::Step, _) | (_, Unit::Step) => prepared.length.steps,
-        _ => prepared.length.epochs,
+    let count = match spec.unit {
+        ScheduleUnit::Step => prepared.length.steps,
+        ScheduleUnit::Epoch => prepared.length.epochs,
     };
     let rate = match &prepared.recipe.optimizer.optimizer.value {
         Optimizer::AdamW(options) | Optimizer::Adam(options) => options.lr,

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::Module as _;
 use burn::tensor::Device;
 use espalier::Parametrized;
 use espalier::constrain::Constraints;
@@ -240,11 +239,6 @@ impl Prepared {
     /// What the library refuses: a schedule that cannot be evaluated.
     pub fn describe(&self) -> Result<Description, TrainError> {
         super::describe::describe(self)
-    }
-
-    /// The number of parameters.
-    pub fn parameters(&self) -> usize {
-        self.net.num_params()
     }
 }
 

@@ -165,6 +165,11 @@ impl Plan {
         let sizes: Vec<usize> = self.targets.iter().map(|target| target.size).collect();
         let all = || Selector::any(self.targets.iter().map(|target| Selector::path(&target.path)));
         let seed = self.seed.wrapping_add(round as u64);
+        // Zeros that each parameter is to have, where it loses its own.
+        let counts: Vec<usize> = match self.of {
+            PruneOf::Selected => sizes.iter().map(|size| zeros(sparsity, *size)).collect(),
+            PruneOf::Network => shares(wanted, &sizes, &masked),
+        };
         match self.method {
             PruneMethod::L1Unstructured | PruneMethod::RandomUnstructured => match self.scope {
                 PruneScope::Global => {
@@ -179,12 +184,6 @@ impl Plan {
                     }
                 }
                 PruneScope::Layer => {
-                    let counts = match self.of {
-                        PruneOf::Selected => {
-                            sizes.iter().map(|size| zeros(sparsity, *size)).collect()
-                        }
-                        PruneOf::Network => shares(wanted, &sizes, &masked),
-                    };
                     for ((target, count), masked) in self.targets.iter().zip(counts).zip(&masked) {
                         let more = Amount::count(count.saturating_sub(*masked));
                         match self.method {
@@ -197,10 +196,6 @@ impl Plan {
                 }
             },
             PruneMethod::LnStructured { dim, .. } | PruneMethod::RandomStructured { dim } => {
-                let counts = match self.of {
-                    PruneOf::Selected => sizes.iter().map(|size| zeros(sparsity, *size)).collect(),
-                    PruneOf::Network => shares(wanted, &sizes, &masked),
-                };
                 for ((target, count), masked) in self.targets.iter().zip(counts).zip(&masked) {
                     // Whole slices: as many as come nearest; at least one stays.
                     let slices = target.shape.get(dim).copied().unwrap_or(1).max(1);

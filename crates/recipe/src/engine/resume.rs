@@ -1,10 +1,10 @@
 //! Going on with a run that did not end.
 
+use espalier::Parametrized;
 use espalier::average::Average;
 use espalier::nn::Graph;
 use espalier::parametrize::Rules;
 use espalier::state::{Progress, TrainingState};
-use espalier::{Error, Parametrized};
 use serde::{Deserialize, Serialize};
 
 use super::constrain;
@@ -161,7 +161,7 @@ impl Prepared {
         let epoch = running.memory.epoch;
         let progress = Progress {
             epoch: epoch as u64,
-            step: (self.length.steps / self.length.epochs * epoch) as u64,
+            step: self.length.steps_after(epoch) as u64,
             seed: self.seed,
         };
         // Running statistics are up to date only once the network has been asked for inference.
@@ -219,11 +219,9 @@ impl Prepared {
             &mut Vec::new(),
         )?;
         faults.into_result()?;
-        groups.ok_or_else(|| {
-            TrainError::Network(Box::new(Error::NoMatch {
-                selector: String::new(),
-                nearest: Vec::new(),
-            }))
-        })
+        match groups {
+            Some(groups) => Ok(groups),
+            None => unreachable!("without faults there is an optimizer"),
+        }
     }
 }

@@ -12,6 +12,13 @@ pub(crate) struct Length {
     pub(crate) steps: usize,
 }
 
+impl Length {
+    /// Steps that are done after so many epochs.
+    pub(crate) fn steps_after(self, epochs: usize) -> usize {
+        self.steps / self.epochs.max(1) * epochs
+    }
+}
+
 /// Warm-up starts from this part of the rates: nothing would be learnt at 0.
 const FIRST: f64 = 1e-2;
 

@@ -185,10 +185,9 @@ pub(crate) fn prepare(recipe: &Recipe, base: &Path, seed: u64) -> Result<Data, D
     let still = LoaderOptions {
         batch_size: BATCH,
         shuffle: false,
-        augment: options.augment.clone(),
+        augment: Augment::without_chance(&options.augment),
         ..options.clone()
     };
-    let still = LoaderOptions { augment: Augment::without_chance(&still.augment), ..still };
     let text = text(recipe, data.schema(), &split);
     let train = Loader::new(Arc::clone(&data), split.train, options)?;
     let test = Loader::new(Arc::clone(&data), split.validation, still)?;
@@ -236,10 +235,7 @@ pub(crate) fn check_output(
 ) {
     let Some(last) = recipe.layers.last().filter(|_| found != wanted) else { return };
     let index = recipe.layers.len() - 1;
-    let name = match &last.value.name {
-        Some(name) => format!("{} {name:?}", last.value.layer.type_name()),
-        None => last.value.layer.type_name().to_owned(),
-    };
+    let name = last.value.called();
     let (what, help) = match wanted {
         [classes] => {
             let flatten = if found.len() == 1 { "" } else { "a `flatten` and " };

@@ -193,7 +193,7 @@ impl Prepared {
     ) -> Result<(), TrainError> {
         let start = Instant::now();
         let Steps { score, gradient_norm } = self.steps_of(running, epoch, writing, observer)?;
-        let step = self.length.steps / self.length.epochs * (epoch + 1);
+        let step = self.length.steps_after(epoch + 1);
         let network = plain(running.tested());
         let test = self.score(&network)?;
         if !test.loss.is_finite() {
@@ -229,11 +229,11 @@ impl Prepared {
     ) -> Result<Steps, TrainError> {
         let accumulate = self.recipe.train.accumulate;
         let (batches, mut loader) = (self.data.train.batches(), self.data.train.epoch(epoch));
-        let steps = batches.div_ceil(accumulate);
+        let (steps, done) = (self.length.steps_after(1), self.length.steps_after(epoch));
         let test_loss = running.memory.test_loss.map(f64::from_bits);
         let (mut sums, mut gradient_norm) = (Sums::default(), 0.0);
         for index in 0..steps {
-            let step = steps * epoch + index + 1;
+            let step = done + index + 1;
             self.groups.begin_step(index == 0, test_loss)?;
             if self.draws {
                 self.device.seed(step_seed(self.seed, step));

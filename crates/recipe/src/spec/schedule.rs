@@ -218,9 +218,6 @@ pub(crate) fn schedule(root: &mut Cursor<'_>) -> Option<Spanned<ScheduleSpec>> {
     }
     let mut table = root.optional_section("schedule")?;
     let read = table.choice("type", SCHEDULES)?;
-    let own_warmup = SCHEDULES.iter().any(|(name, other)| {
-        std::ptr::fn_addr_eq(*other, read) && (*name == "wsd" || *name == "noam")
-    });
     let curve = read(&mut table);
     let by_step = matches!(
         curve,
@@ -228,8 +225,16 @@ pub(crate) fn schedule(root: &mut Cursor<'_>) -> Option<Spanned<ScheduleSpec>> {
     );
     let default = if by_step { ScheduleUnit::Step } else { ScheduleUnit::Epoch };
     let unit = table.choice_or("unit", UNITS, default);
-    // These have a warm-up of their own under the same key.
-    let warmup = if own_warmup { 0 } else { table.count_or("warmup", 0, 0) };
+    let warmup = match curve {
+        // These have a warm-up of their own under the same key.
+        Some(Schedule::Wsd { .. } | Schedule::Noam { .. }) => 0,
+        Some(_) => table.count_or("warmup", 0, 0),
+        // The key is known whatever is wrong with the others.
+        None => {
+            table.get("warmup");
+            0
+        }
+    };
     if let Some(node) = table.get("unit")
         && matches!(curve, Some(Schedule::Plateau { .. }))
         && unit == ScheduleUnit::Step

@@ -1,11 +1,7 @@
 //! Attention of a sequence to itself, or to another.
 
-use burn::module::{
-    Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
-    ModuleVisitor,
-};
 use burn::nn::attention::{MhaInput, MultiHeadAttention, generate_autoregressive_mask};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::super::layer::{Layer, WidthError};
 use crate::erase::AnyTensor;
@@ -48,10 +44,6 @@ impl SelfAttention {
     /// Burn's layer.
     pub fn attention(&self) -> &MultiHeadAttention {
         &self.attention
-    }
-
-    fn with(self, change: impl FnOnce(MultiHeadAttention) -> MultiHeadAttention) -> Self {
-        Self { attention: change(self.attention), causal: self.causal }
     }
 
     fn attend(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> AnyTensor {
@@ -108,58 +100,12 @@ impl Layer for SelfAttention {
     }
 }
 
-impl Module for SelfAttention {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        self.attention.collect_devices(devices)
-    }
-    fn fork(self, device: &Device) -> Self {
-        self.with(|attention| attention.fork(device))
-    }
-    fn to_device(self, device: &Device) -> Self {
-        self.with(|attention| attention.to_device(device))
-    }
-    fn train(self) -> Self {
-        self.with(Module::train)
-    }
-    fn valid(&self) -> Self {
-        Self { attention: self.attention.valid(), causal: self.causal }
-    }
-    fn materialize(self) -> Self {
-        self.with(Module::materialize)
-    }
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.attention.visit(visitor);
-    }
-    fn map<V: ModuleMapper>(self, mapper: &mut V) -> Self {
-        self.with(|attention| attention.map(mapper))
-    }
-}
-
-impl ModuleDisplayDefault for SelfAttention {
-    fn content(&self, content: Content) -> Option<Content> {
-        self.attention.content(content)
-    }
-    fn num_params(&self) -> usize {
-        Module::num_params(self)
-    }
-}
-
-impl ModuleDisplay for SelfAttention {
-    fn format(&self, settings: DisplaySettings) -> String {
-        self.attention.format(settings)
-    }
-}
-
-impl std::fmt::Display for SelfAttention {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.format(DisplaySettings::default()))
-    }
-}
+super::transparent!(SelfAttention, attention);
 
 #[cfg(test)]
 mod tests {
     use burn::nn::attention::MultiHeadAttentionConfig;
-    use burn::tensor::Distribution;
+    use burn::tensor::{Device, Distribution};
 
     use super::*;
     use crate::ParameterTree;

@@ -1,11 +1,5 @@
 //! A layer with others right before and after it, as one.
 
-use burn::module::{
-    Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
-    ModuleVisitor,
-};
-use burn::tensor::Device;
-
 use super::super::layer::{AnyLayer, Layer, WidthError};
 use crate::erase::AnyTensor;
 use crate::error::Error;
@@ -46,14 +40,6 @@ impl Composed {
     pub fn then<L: Layer>(self, after: L) -> Self {
         Self { after: Some(AnyLayer::new(after)), ..self }
     }
-
-    fn with(self, mut change: impl FnMut(AnyLayer) -> AnyLayer) -> Self {
-        Self {
-            before: self.before.map(&mut change),
-            layer: change(self.layer),
-            after: self.after.map(change),
-        }
-    }
 }
 
 fn dims_after(layer: Option<&AnyLayer>, dims: Vec<usize>) -> Result<Vec<usize>, WidthError> {
@@ -93,50 +79,4 @@ impl Layer for Composed {
     }
 }
 
-impl Module for Composed {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        self.layer.collect_devices(devices)
-    }
-    fn fork(self, device: &Device) -> Self {
-        self.with(|layer| layer.fork(device))
-    }
-    fn to_device(self, device: &Device) -> Self {
-        self.with(|layer| layer.to_device(device))
-    }
-    fn train(self) -> Self {
-        self.with(Module::train)
-    }
-    fn valid(&self) -> Self {
-        self.clone().with(|layer| layer.valid())
-    }
-    fn materialize(self) -> Self {
-        self.with(Module::materialize)
-    }
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.layer.visit(visitor);
-    }
-    fn map<V: ModuleMapper>(self, mapper: &mut V) -> Self {
-        Self { layer: Module::map(self.layer, mapper), ..self }
-    }
-}
-
-impl ModuleDisplayDefault for Composed {
-    fn content(&self, content: Content) -> Option<Content> {
-        self.layer.content(content)
-    }
-    fn num_params(&self) -> usize {
-        Module::num_params(self)
-    }
-}
-
-impl ModuleDisplay for Composed {
-    fn format(&self, settings: DisplaySettings) -> String {
-        self.layer.format(settings)
-    }
-}
-
-impl std::fmt::Display for Composed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.format(DisplaySettings::default()))
-    }
-}
+super::transparent!(Composed, layer);

@@ -3,14 +3,70 @@
 use burn::nn::activation::{HardSwish, Mish, SiLU};
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d};
 use burn::nn::{
-    BatchNorm, Dropout, Elu, Gelu, Identity, LayerNorm, LeakyRelu, Linear, PRelu, Relu, Selu,
-    Sigmoid, Softplus, Tanh,
+    BatchNorm, Dropout, Elu, Gelu, Identity, LeakyRelu, Linear, PRelu, Relu, Selu, Sigmoid,
+    Softplus, Tanh,
 };
 
 use super::layer::{Layer, WidthError};
 use super::window::{Window, pads_1d, pads_2d, pads_3d};
 use crate::erase::{AnyTensor, with_rank};
 use crate::error::Error;
+
+/// `Module` for a struct that is to its visitors what one of its fields is: parameters have the
+/// names they have there. Its other fields hold none.
+macro_rules! transparent {
+    ($type:ty, $field:ident) => {
+        impl burn::module::Module for $type {
+            fn collect_devices(&self, devices: burn::module::Devices) -> burn::module::Devices {
+                self.$field.collect_devices(devices)
+            }
+            fn fork(self, device: &burn::tensor::Device) -> Self {
+                Self { $field: self.$field.fork(device), ..self }
+            }
+            fn to_device(self, device: &burn::tensor::Device) -> Self {
+                Self { $field: self.$field.to_device(device), ..self }
+            }
+            fn train(self) -> Self {
+                Self { $field: self.$field.train(), ..self }
+            }
+            fn valid(&self) -> Self {
+                Self { $field: self.$field.valid(), ..self.clone() }
+            }
+            fn materialize(self) -> Self {
+                Self { $field: self.$field.materialize(), ..self }
+            }
+            fn visit<V: burn::module::ModuleVisitor>(&self, visitor: &mut V) {
+                self.$field.visit(visitor);
+            }
+            fn map<V: burn::module::ModuleMapper>(self, mapper: &mut V) -> Self {
+                Self { $field: burn::module::Module::map(self.$field, mapper), ..self }
+            }
+        }
+
+        impl burn::module::ModuleDisplayDefault for $type {
+            fn content(&self, content: burn::module::Content) -> Option<burn::module::Content> {
+                self.$field.content(content)
+            }
+            fn num_params(&self) -> usize {
+                burn::module::Module::num_params(self)
+            }
+        }
+
+        impl burn::module::ModuleDisplay for $type {
+            fn format(&self, settings: burn::module::DisplaySettings) -> String {
+                self.$field.format(settings)
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                use burn::module::ModuleDisplay as _;
+                f.write_str(&self.format(burn::module::DisplaySettings::default()))
+            }
+        }
+    };
+}
+use transparent;
 
 mod attention;
 mod composed;
@@ -99,17 +155,6 @@ impl Layer for Linear {
 impl Layer for BatchNorm {
     fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
         WidthError::check(input, 1, self.gamma.lazy_shape()[0], "channels")?;
-        Ok(input.to_vec())
-    }
-    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
-        forward_any_rank!(self, input)
-    }
-}
-
-impl Layer for LayerNorm {
-    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        let features = self.gamma.lazy_shape()[0];
-        WidthError::check(input, input.len().wrapping_sub(1), features, "features")?;
         Ok(input.to_vec())
     }
     fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {

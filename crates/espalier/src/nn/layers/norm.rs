@@ -1,6 +1,6 @@
 //! Normalization over groups of channels, single channels and features.
 
-use burn::nn::{GroupNorm, InstanceNorm, RmsNorm};
+use burn::nn::{GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 
 use super::super::layer::{Layer, WidthError};
 use super::forward_any_rank;
@@ -30,13 +30,18 @@ impl Layer for InstanceNorm {
     }
 }
 
-impl Layer for RmsNorm {
-    fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
-        let features = self.gamma.lazy_shape()[0];
-        WidthError::check(input, input.len().wrapping_sub(1), features, "features")?;
-        Ok(input.to_vec())
-    }
-    fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
-        forward_any_rank!(self, input)
-    }
+macro_rules! over_features {
+    ($($layer:ty),*) => {
+        $(impl Layer for $layer {
+            fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
+                let features = self.gamma.lazy_shape()[0];
+                WidthError::check(input, input.len().wrapping_sub(1), features, "features")?;
+                Ok(input.to_vec())
+            }
+            fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
+                forward_any_rank!(self, input)
+            }
+        })*
+    };
 }
+over_features!(LayerNorm, RmsNorm);

@@ -118,21 +118,23 @@ fn dims(input: &[usize], linear: &Linear, outputs: usize) -> Result<Vec<usize>, 
 }
 
 macro_rules! recurrent {
-    ($($layer:ty, $gate:ident, $run:ident;)*) => {
+    // The last says whether a layer reads its sequence from the end.
+    ($($layer:ty, $gate:ident, $run:ident, $reversed:expr;)*) => {
         $(impl Layer for $layer {
             fn output_dims(&self, input: &[usize]) -> Result<Vec<usize>, WidthError> {
                 dims(input, &self.$gate.input_transform, self.d_hidden)
             }
             fn forward_any(&self, input: AnyTensor) -> Result<AnyTensor, Error> {
-                Ok($run(self, input.into_rank()?, self.reversed()).into())
+                let reversed: fn(&Self) -> bool = $reversed;
+                Ok($run(self, input.into_rank()?, reversed(self)).into())
             }
         })*
     };
 }
 recurrent! {
-    Rnn, gate, rnn;
-    Lstm, input_gate, lstm;
-    Gru, update_gate, gru;
+    Rnn, gate, rnn, |layer| layer.reverse;
+    Lstm, input_gate, lstm, |layer| layer.reverse;
+    Gru, update_gate, gru, |_| false;
 }
 
 macro_rules! both_ways {
@@ -154,29 +156,6 @@ both_ways! {
     BiRnn, gate, rnn;
     BiLstm, input_gate, lstm;
     BiGru, update_gate, gru;
-}
-
-/// Whether a layer reads its sequence from the end.
-trait Reversed {
-    fn reversed(&self) -> bool;
-}
-
-impl Reversed for Rnn {
-    fn reversed(&self) -> bool {
-        self.reverse
-    }
-}
-
-impl Reversed for Lstm {
-    fn reversed(&self) -> bool {
-        self.reverse
-    }
-}
-
-impl Reversed for Gru {
-    fn reversed(&self) -> bool {
-        false
-    }
 }
 
 /// The state after a whole sequence: `[batch, time, features] -> [batch, features]`.
